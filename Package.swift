@@ -1,0 +1,29 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One list of settings, shared by every target.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+    name: "hive",
+    products: [
+        .executable(name: "hivectl", targets: ["hivectl"])
+    ],
+    targets: [
+        .systemLibrary(name: "CNetlink", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+        .systemLibrary(name: "CNftables", pkgConfig: "libnftnl", providers: [.apt(["libnftnl-dev"])]),
+        .target(name: "HiveNet", dependencies: ["CNetlink", "CNftables"], swiftSettings: settings),
+        .target(name: "HiveCore", dependencies: ["HiveNet"], swiftSettings: settings),
+        .executableTarget(name: "hivectl", dependencies: ["HiveCore", "HiveNet"], swiftSettings: settings),
+        .testTarget(name: "HiveNetTests", dependencies: ["HiveNet"], swiftSettings: settings),
+        .testTarget(name: "HiveCoreTests", dependencies: ["HiveCore", "HiveNet"], swiftSettings: settings),
+        .testTarget(
+            name: "NetnsTests", dependencies: ["HiveCore", "HiveNet", "CNetlink"], swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,37 @@
+// libmnl and the kernel's rtnetlink headers, as one module for Swift.
+//
+// <netinet/in.h> comes before the kernel's headers: it defines struct sockaddr_in6 first, and the
+// kernel's headers then leave it alone (linux/libc-compat.h). _GNU_SOURCE is not defined here: clang
+// builds this as a module, and a feature macro would make its types disagree with other modules'.
+#ifndef HIVE_CNETLINK_SHIM_H
+#define HIVE_CNETLINK_SHIM_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/if_packet.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/neighbour.h>
+#include <linux/net_namespace.h>
+#include <linux/netlink.h>
+#include <linux/nsfs.h>
+#include <linux/rtnetlink.h>
+#include <linux/sched.h>
+#include <linux/veth.h>
+
+/// setns(2). Behind _GNU_SOURCE in glibc, hence by number.
+static inline int hive_setns(int fd, int type) { return (int)syscall(SYS_setns, fd, type); }
+
+/// unshare(2). Behind _GNU_SOURCE in glibc, hence by number.
+static inline int hive_unshare(int flags) { return (int)syscall(SYS_unshare, flags); }
+
+#endif

@@ -1,0 +1,28 @@
+// libnftnl and the kernel's nf_tables headers, as one module for Swift.
+//
+// <netinet/in.h> first, and no _GNU_SOURCE: see Sources/CNetlink/shim.h.
+#ifndef HIVE_CNFTABLES_SHIM_H
+#define HIVE_CNFTABLES_SHIM_H
+
+#include <netinet/in.h>
+
+#include <linux/icmpv6.h>
+#include <linux/if_ether.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter_bridge.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netlink.h>
+
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/gen.h>
+#include <libnftnl/object.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <libnftnl/table.h>
+#include <libnftnl/udata.h>
+
+#endif
