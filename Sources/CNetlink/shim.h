@@ -7,7 +7,10 @@
 #define HIVE_CNETLINK_SHIM_H
 
 #include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,5 +36,12 @@ static inline int hive_setns(int fd, int type) { return (int)syscall(SYS_setns, 
 
 /// unshare(2). Behind _GNU_SOURCE in glibc, hence by number.
 static inline int hive_unshare(int flags) { return (int)syscall(SYS_unshare, flags); }
+
+/// NS_GET_NSTYPE of ioctl_ns(2): a macro that clang does not import.
+static inline unsigned long hive_ns_get_nstype(void) { return NS_GET_NSTYPE; }
+
+/// strerrorname_np(3), glibc 2.32: "ENOENT" for 2, NULL for a number it does not know.
+extern const char *strerrorname_np(int);
+static inline const char *_Nullable hive_errno_name(int code) { return strerrorname_np(code); }
 
 #endif

@@ -1,0 +1,136 @@
+internal import CNftables
+
+// The vocabulary of the boundary's page, from the network layer upwards.
+extension Match {
+    // MARK: Addresses
+
+    private static func isVersion(_ protocolFamily: UInt8) -> Match {
+        [.meta(.networkProtocol), .compare(.equal, [protocolFamily])]
+    }
+    static var isIPv4: Match { isVersion(UInt8(NFPROTO_IPV4)) }
+    static var isIPv6: Match { isVersion(UInt8(NFPROTO_IPV6)) }
+
+    private enum Side { case source, destination }
+
+    private static func load<Address: IPAddress>(_ side: Side, _: Address.Type) -> Match {
+        let octets = UInt32(Address.width / 8)
+        let source: UInt32 = Address.width == 32 ? 12 : 8
+        return (Address.width == 32 ? isIPv4 : isIPv6)
+            + [.payload(.network, offset: side == .source ? source : source + octets, length: octets)]
+    }
+    private static func within<Address: IPAddress>(
+        _ side: Side, _ prefix: Prefix<Address>, _ comparison: Expression.Comparison
+    ) -> Match {
+        load(side, Address.self)
+            + [.mask(Address(bits: prefix.mask).octets), .compare(comparison, prefix.first.octets)]
+    }
+
+    static func to(_ prefix: Prefix4) -> Match { within(.destination, prefix, .equal) }
+    static func from(_ prefix: Prefix4) -> Match { within(.source, prefix, .equal) }
+    static func notFrom(_ prefix: Prefix4) -> Match { within(.source, prefix, .notEqual) }
+
+    /// Without a subnet nothing is ours, and no packet matches: `::` is nobody's destination, nor a forwarded source.
+    static func to(_ prefix: Prefix6?) -> Match { within(.destination, prefix ?? .unspecified, .equal) }
+    static func from(_ prefix: Prefix6?) -> Match { within(.source, prefix ?? .unspecified, .equal) }
+    static func notFrom(_ prefix: Prefix6?) -> Match { within(.source, prefix ?? .unspecified, .notEqual) }
+
+    static func from(_ address: IPv4Address) -> Match {
+        [Place.ipv4Source.load(.first), .compare(.equal, address.octets)]
+    }
+    static func from(_ address: IPv6Address) -> Match {
+        [Place.ipv6Source.load(.first), .compare(.equal, address.octets)]
+    }
+
+    /// `ip saddr vmap @egress4`
+    static func ipv4Source(in set: AgentSet) -> Match {
+        load(.source, IPv4Address.self) + [.verdictMap(set: set.definition.name)]
+    }
+    static func ipv6Source(in set: AgentSet) -> Match {
+        load(.source, IPv6Address.self) + [.verdictMap(set: set.definition.name)]
+    }
+    static func ipv4Destination(in set: String) -> Match {
+        load(.destination, IPv4Address.self) + [.lookup(set: set)]
+    }
+    static func ipv6Destination(in set: String) -> Match {
+        load(.destination, IPv6Address.self) + [.lookup(set: set)]
+    }
+    /// `fib daddr type vmap @destinations`
+    static func destination(in set: String) -> Match { [.destinationType, .verdictMap(set: set)] }
+    static var isMulticast: Match { [.destinationType, .compare(.equal, AddressType.multicast.octets)] }
+
+    // MARK: Transport
+
+    enum Transport: UInt8 { case icmp = 1, igmp = 2, tcp = 6, udp = 17, icmpv6 = 58 }
+
+    /// The protocol behind all extension headers, not the next-header field.
+    static func transport(_ number: Transport) -> Match {
+        [.meta(.transportProtocol), .compare(.equal, [number.rawValue])]
+    }
+    static func udp(from source: UInt16, to destination: UInt16) -> Match {
+        transport(.udp) + [
+            .payload(.transport, offset: 0, length: 4),
+            .compare(.equal, source.keyOctets + destination.keyOctets),
+        ]
+    }
+    /// SYN without FIN, RST or ACK.
+    static var tcpSyn: Match {
+        transport(.tcp) + [.payload(.transport, offset: 13, length: 1), .mask([0x17]), .compare(.equal, [0x02])]
+    }
+    /// `ip daddr . tcp dport @web4`
+    static func web(in set: AgentSet) -> Match {
+        let isIPv6 = set == .web6
+        let port = Expression.payload(.transport, offset: 2, length: 2, .init(word: isIPv6 ? 4 : 1))
+        return transport(.tcp)
+            + (isIPv6 ? load(.destination, IPv6Address.self) : load(.destination, IPv4Address.self))
+            + [port, .lookup(set: set.definition.name)]
+    }
+
+    // MARK: ICMP
+
+    enum ICMPType: UInt8 { case echoReply = 0 }
+    enum ICMPv6Type: UInt8 {
+        case echoReply = 129, routerAdvert = 134, neighbourSolicit = 135, neighbourAdvert = 136, redirect = 137
+    }
+
+    static func icmp(_ type: ICMPType) -> Match {
+        isIPv4 + transport(.icmp) + [.payload(.transport, offset: 0, length: 1), .compare(.equal, [type.rawValue])]
+    }
+    static func icmpv6(_ type: ICMPv6Type) -> Match {
+        transport(.icmpv6) + [.payload(.transport, offset: 0, length: 1), .compare(.equal, [type.rawValue])]
+    }
+    static func icmpv6(in set: String) -> Match {
+        transport(.icmpv6) + [.payload(.transport, offset: 0, length: 1), .lookup(set: set)]
+    }
+    /// With hop limit 255, so from the link itself (RFC 4861, section 7.1.1). Nobody asks for `::`.
+    static func neighbourSolicit(for target: IPv6Address?) -> Match {
+        icmpv6(.neighbourSolicit)
+            + [.payload(.network, offset: 7, length: 1), .compare(.equal, [255])]
+            + [Place.ndTarget.load(.first), .compare(.equal, (target ?? IPv6Address(bits: 0)).octets)]
+    }
+
+    // MARK: Connections and users
+
+    /// `ct state established`. Bits of enum nft's ct_state: 1 << (1 + IP_CT_ESTABLISHED % IP_CT_IS_REPLY), host order.
+    private static func state(_ bits: UInt8) -> Match {
+        [.connection(.state), .mask([bits, 0, 0, 0]), .compare(.notEqual, [0, 0, 0, 0])]
+    }
+    static var established: Match { state(0x02) }
+    static var related: Match { state(0x04) }
+    static var establishedOrRelated: Match { state(0x06) }
+    /// `ct direction reply`: goes the other way than the packet that opened the connection.
+    static var isReply: Match { [.connection(.direction), .compare(.equal, [1])] }
+    /// `meta skuid`: whose socket it comes from.
+    static func user(_ id: UInt32) -> Match {
+        [.meta(.socketUser), .compare(.equal, Swift.withUnsafeBytes(of: id) { [UInt8]($0) })]
+    }
+}
+
+extension Prefix where Address == IPv6Address {
+    static var unspecified: Prefix { Prefix(host: IPv6Address(bits: 0)) }
+}
+
+/// `RTN_LOCAL` and so on, linux/rtnetlink.h: what `fib daddr type` yields, in host byte order.
+enum AddressType: UInt8 {
+    case local = 2, broadcast = 3, anycast = 4, multicast = 5
+    var octets: [UInt8] { [rawValue, 0, 0, 0] }
+}

@@ -1,0 +1,99 @@
+internal import CNetlink
+internal import Glibc
+
+enum AddressScope {}
+extension Attribute where Scope == AddressScope, Value == IPv4Address {
+    /// `IFA_LOCAL` is the address itself; `IFA_ADDRESS` is the peer's on point-to-point links, and the same elsewhere.
+    static var local4: Self { .init(IFA_LOCAL, "IFA_LOCAL") }
+    static var address4: Self { .init(IFA_ADDRESS, "IFA_ADDRESS") }
+}
+extension Attribute where Scope == AddressScope, Value == IPv6Address {
+    static var address6: Self { .init(IFA_ADDRESS, "IFA_ADDRESS") }
+}
+extension Attribute where Scope == AddressScope, Value == UInt32 {
+    /// All 32 bits of the flags, of which the header has eight.
+    static var flags: Self { .init(IFA_FLAGS, "IFA_FLAGS") }
+}
+
+/// Addresses of one or more links.
+struct AddressRecord {
+    let link: Int32
+    let address4: Prefix4?
+    let address6: Prefix6?
+    /// Made by the kernel for the link itself (fe80::/10).
+    let isLinkLocal: Bool
+}
+
+extension Batch {
+    func addAddress(_ prefix: Prefix4, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
+        append(
+            RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE, header: ifaddrmsg(prefix, index), operation(),
+            of: AddressScope.self
+        ) {
+            $0.put(.local4, prefix.address)
+            $0.put(.address4, prefix.address)
+        }
+    }
+
+    /// Without duplicate address detection: the address is usable at once, and nobody else can have it.
+    func addAddress(_ prefix: Prefix6, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
+        append(
+            RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE, header: ifaddrmsg(prefix, index), operation(),
+            of: AddressScope.self
+        ) {
+            $0.put(.address6, prefix.address)
+            $0.put(.flags, UInt32(IFA_F_NODAD))
+        }
+    }
+
+    func removeAddress(_ prefix: Prefix4, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
+        append(RTM_DELADDR, flags: 0, header: ifaddrmsg(prefix, index), operation(), of: AddressScope.self) {
+            $0.put(.local4, prefix.address)
+        }
+    }
+
+    func removeAddress(_ prefix: Prefix6, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
+        append(RTM_DELADDR, flags: 0, header: ifaddrmsg(prefix, index), operation(), of: AddressScope.self) {
+            $0.put(.address6, prefix.address)
+        }
+    }
+
+    private func ifaddrmsg<Address>(_ prefix: Prefix<Address>, _ index: Int32) -> CNetlink.ifaddrmsg {
+        var header = CNetlink.ifaddrmsg()
+        header.ifa_family = Address.family
+        header.ifa_prefixlen = UInt8(prefix.length)
+        header.ifa_index = UInt32(index)
+        return header
+    }
+}
+
+extension NetlinkSocket {
+    /// The addresses of all links, or of one.
+    mutating func addresses(link index: Int32? = nil) throws(KernelError) -> [AddressRecord] {
+        let request = Batch(capacity: 1 << 12)
+        request.append(
+            RTM_GETADDR, flags: NLM_F_DUMP, header: ifaddrmsg(), "read the addresses", of: AddressScope.self
+        ) { _ in }
+        return try query(request) { message in
+            guard let (header, attributes) = message.parse(ifaddrmsg.self, of: AddressScope.self),
+                index == nil || header.ifa_index == index.map(UInt32.init)
+            else { return nil }
+            let link = Int32(header.ifa_index)
+            let length = Int(header.ifa_prefixlen)
+            switch Int32(header.ifa_family) {
+            case AF_INET:
+                return (attributes[.local4] ?? attributes[.address4]).map {
+                    AddressRecord(
+                        link: link, address4: Prefix($0, length: length), address6: nil, isLinkLocal: false)
+                }
+            case AF_INET6:
+                return attributes[.address6].map {
+                    AddressRecord(
+                        link: link, address4: nil, address6: Prefix($0, length: length),
+                        isLinkLocal: $0.bits >> 118 == 0x3fa)
+                }
+            default: return nil
+            }
+        }
+    }
+}

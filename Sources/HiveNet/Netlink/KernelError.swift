@@ -1,0 +1,52 @@
+internal import CNetlink
+internal import Glibc
+
+/// A request that the kernel refused, or a system call that failed.
+///
+/// Its description is a sentence that names what was attempted and gives the kernel's own words:
+/// `create veth hv-alpha: Attribute failed policy validation (ERANGE, attribute IFLA_MTU)`.
+public struct KernelError: Error, Sendable, CustomStringConvertible {
+    /// What was attempted, in the imperative: `create veth hv-alpha`.
+    public let operation: String
+    /// An errno value, positive.
+    public let code: Int32
+    /// The kernel's extended acknowledgement, `NLMSGERR_ATTR_MSG`, where it gave one.
+    public let explanation: String?
+    /// The C name of the attribute that the kernel objected to (`NLMSGERR_ATTR_OFFS`).
+    public let attribute: String?
+
+    public init(
+        _ operation: String, code: Int32, explanation: String? = nil, attribute: String? = nil
+    ) {
+        self.operation = operation
+        self.code = code
+        self.explanation = explanation
+        self.attribute = attribute
+    }
+
+    /// For a system call that has just failed: takes errno.
+    static func last(_ operation: String) -> KernelError { KernelError(operation, code: errno) }
+
+    public var description: String {
+        let words = explanation ?? String(cString: strerror(code))
+        let details = [Self.symbol(code), attribute.map { "attribute \($0)" }].compactMap(\.self)
+        return "\(operation): \(words) (\(details.joined(separator: ", ")))"
+    }
+
+    /// `ENOENT` for 2.
+    static func symbol(_ code: Int32) -> String {
+        hive_errno_name(code).map { String(cString: $0) } ?? "errno \(code)"
+    }
+
+    /// The object does not exist (any more).
+    public var isNotFound: Bool { [ENOENT, ENODEV, ENXIO, ESRCH, EADDRNOTAVAIL].contains(code) }
+    public var alreadyExists: Bool { code == EEXIST }
+    /// The caller lacks a capability.
+    public var isPermission: Bool { code == EPERM || code == EACCES }
+    /// Somebody changed the same thing at the same time: look again and retry.
+    public var isConflict: Bool { [ERESTART, EINTR, EBUSY, EAGAIN].contains(code) }
+
+    /// The Linux errno for "interrupted, start over", which nf_tables returns when the generation moved
+    /// (nfnetlink_rcv_batch). Defined in the kernel and in glibc's <errno.h>.
+    private var ERESTART: Int32 { Glibc.ERESTART }
+}

@@ -1,0 +1,300 @@
+internal import CNetlink
+internal import Glibc
+
+/// A netlink socket. It belongs to the network namespace of the thread that opened it, for life.
+///
+/// Blocking, for one thread at a time. See netlink(7); the protocol's details are those of
+/// net/netlink/af_netlink.c (`netlink_rcv_skb`, `netlink_dump`, `netlink_ack`).
+struct NetlinkSocket: ~Copyable {
+    private let socket: OpaquePointer
+    private let portID: UInt32
+    private let receiveBuffer: ReceiveBuffer
+    private var sequence: UInt32 = 0
+    /// What one `sendmsg` can carry, in bytes (`netlink_sendmsg` compares with `sk_sndbuf`).
+    let sendLimit: Int
+
+    /// Where answers are received. Sockets that are used by one thread can share one.
+    final class ReceiveBuffer {
+        /// The kernel builds dump replies of up to 32 KiB (`netlink_dump`), acks of far less.
+        static let size = 1 << 16
+        let start = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+        init() {}
+        deinit { start.deallocate() }
+    }
+
+    /// A message that came back: valid inside the closure that gets it.
+    struct Message {
+        let type: UInt16
+        let header: UnsafePointer<nlmsghdr>
+        /// What follows the netlink header.
+        let payload: UnsafeRawBufferPointer
+
+        /// Splits the payload into the family's header and the attributes behind it; nil if it is too short.
+        func parse<Header: BitwiseCopyable, Scope>(
+            _: Header.Type, of _: Scope.Type
+        ) -> (Header, Attributes<Scope>)? {
+            let size = (MemoryLayout<Header>.size + 3) & ~3
+            guard payload.count >= size else { return nil }
+            let rest = UnsafeRawBufferPointer(rebasing: payload[size...])
+            return (payload.loadUnaligned(as: Header.self), Attributes<Scope>(bytes: rest))
+        }
+    }
+
+    /// Opens a socket in the calling thread's network namespace.
+    /// - Parameters:
+    ///   - family: `NETLINK_ROUTE` or `NETLINK_NETFILTER`.
+    ///   - sendBuffer: how much one `sendmsg` should be able to carry, in bytes, or nil for the default of the system
+    ///     (about 200 kB). More than `net.core.wmem_max` needs CAP_NET_ADMIN.
+    init(
+        family: Int32, sendBuffer: Int32? = nil, receiveBuffer: ReceiveBuffer = ReceiveBuffer()
+    ) throws(KernelError) {
+        guard let socket = mnl_socket_open2(family, Int32(SOCK_CLOEXEC.rawValue)) else {
+            throw .last("open a netlink socket")
+        }
+        guard mnl_socket_bind(socket, 0, 0) == 0 else {
+            let error = KernelError.last("bind a netlink socket")
+            mnl_socket_close(socket)
+            throw error
+        }
+        self.socket = socket
+        self.receiveBuffer = receiveBuffer
+        portID = mnl_socket_get_portid(socket)
+        let descriptor = mnl_socket_get_fd(socket)
+        // Extended acks give the kernel's sentence; CAP_ACK leaves the request out of the answer; strict checking
+        // (rtnetlink only, hence no error here) makes dump filters real filters. Old kernels lack some: no harm.
+        for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
+            var on: Int32 = 1
+            _ = setsockopt(descriptor, SOL_NETLINK, option, &on, 4)
+        }
+        if var size = sendBuffer {
+            if setsockopt(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, &size, 4) != 0 {
+                _ = setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, 4)
+            }
+        }
+        var actual: Int32 = 0
+        var length = socklen_t(4)
+        _ = getsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &actual, &length)
+        sendLimit = max(Int(actual) - 32, 1 << 12)
+    }
+
+    deinit { mnl_socket_close(socket) }
+
+    // MARK: Requests
+
+    /// Carries out requests in order, several hundred in one `sendmsg`.
+    ///
+    /// Only the last request of each `sendmsg` asks for an acknowledgement: the kernel handles them one after the other
+    /// and answers every failing one unasked (`netlink_rcv_skb`), so silence before the last ack is success. This
+    /// spares one answer a request, and the socket's receive buffer with it.
+    ///
+    /// rtnetlink goes on after a failing request; what was sent with it is carried out, what was not sent is not.
+    /// - Throws: the first error, naming its request.
+    mutating func execute(_ batch: Batch) throws(KernelError) {
+        var next = 0
+        while next < batch.requests.count {
+            let first = next
+            let start = batch.requests[first].offset
+            func end(_ index: Int) -> Int {
+                index + 1 < batch.requests.count ? batch.requests[index + 1].offset : batch.count
+            }
+            while next < batch.requests.count, end(next) - start <= sendLimit || next == first { next += 1 }
+            try send(batch, first..<next, bytes: start..<end(next - 1))
+        }
+    }
+
+    private mutating func send(
+        _ batch: Batch, _ range: Range<Int>, bytes: Range<Int>
+    ) throws(KernelError) {
+        let firstSequence = sequence &+ 1
+        for index in range {
+            sequence &+= 1
+            let header = batch.header(of: batch.requests[index])
+            header.pointee.nlmsg_seq = sequence
+            header.pointee.nlmsg_pid = portID
+            if index == range.upperBound - 1 { header.pointee.nlmsg_flags |= UInt16(NLM_F_ACK) }
+        }
+        try transmit(UnsafeRawBufferPointer(rebasing: batch.bytes[bytes])) {
+            batch.requests[range.lowerBound].operation()
+        }
+        var failure: KernelError?
+        var finished = false
+        let lastSequence = sequence
+        while !finished {
+            try receive("read the answer to '\(batch.requests[range.lowerBound].operation())'") { message in
+                let position = Int(message.header.pointee.nlmsg_seq &- firstSequence)
+                guard message.type == UInt16(NLMSG_ERROR), position < range.count else { return }
+                if message.header.pointee.nlmsg_seq == lastSequence { finished = true }
+                let request = batch.requests[range.lowerBound + position]
+                if failure == nil { failure = Self.error(in: message, of: request, batch) }
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Sends requests that the kernel treats as one (an nf_tables transaction between its begin and end messages) and
+    /// hands every answer to the caller until the request with the given index was acknowledged.
+    ///
+    /// - Parameter acknowledged: the index of a request that has `NLM_F_ACK` set.
+    mutating func transact(_ batch: Batch, acknowledged: Int) throws(KernelError) {
+        guard batch.count <= sendLimit else {
+            throw KernelError("send \(batch.count) bytes of nftables requests in one transaction", code: EMSGSIZE)
+        }
+        let firstSequence = sequence &+ 1
+        for request in batch.requests {
+            sequence &+= 1
+            let header = batch.header(of: request)
+            header.pointee.nlmsg_seq = sequence
+            header.pointee.nlmsg_pid = portID
+        }
+        try transmit(UnsafeRawBufferPointer(batch.bytes)) { "send an nftables transaction" }
+        var failure: KernelError?
+        var finished = false
+        while !finished {
+            // An answer for the begin message ends the matter: nothing behind it was looked at.
+            try receive("read the answer to an nftables transaction") { message in
+                let position = Int(message.header.pointee.nlmsg_seq &- firstSequence)
+                guard message.type == UInt16(NLMSG_ERROR), position < batch.requests.count else { return }
+                if failure == nil { failure = Self.error(in: message, of: batch.requests[position], batch) }
+                if position == acknowledged || position == 0 { finished = true }
+            }
+            // With an error in the middle the kernel aborts and acknowledges nothing further: the errors were queued
+            // together, before `sendmsg` returned, so an empty queue means that all were read.
+            if failure != nil, !isReadable { finished = true }
+        }
+        if let failure { throw failure }
+    }
+
+    private var isReadable: Bool {
+        var descriptor = pollfd(fd: mnl_socket_get_fd(socket), events: Int16(POLLIN), revents: 0)
+        return poll(&descriptor, 1, 0) > 0
+    }
+
+    // MARK: Dumps
+
+    /// Asks for all objects of a kind, or for one (without `NLM_F_DUMP`), and gathers what `parse` makes of each.
+    ///
+    /// A dump that the kernel marks as interrupted (`NLM_F_DUMP_INTR`: objects changed while it ran) is thrown away
+    /// and begun again.
+    /// - Parameter request: holds exactly one request.
+    mutating func query<Element>(
+        _ request: Batch, _ parse: (Message) throws(KernelError) -> Element?
+    ) throws(KernelError) -> [Element] {
+        let operation = request.requests[0].operation
+        let attempts = 16
+        for _ in 0..<attempts {
+            var elements: [Element] = []
+            let whole = try query(once: request) { (message) throws(KernelError) in
+                if let element = try parse(message) { elements.append(element) }
+            }
+            if whole { return elements }
+        }
+        throw KernelError(
+            operation(), code: EINTR,
+            explanation: "the objects changed during each of \(attempts) attempts to read them")
+    }
+
+    /// - Returns: false if the dump was interrupted.
+    private mutating func query(
+        once request: Batch, _ body: (Message) throws(KernelError) -> Void
+    ) throws(KernelError) -> Bool {
+        let operation = request.requests[0].operation
+        sequence &+= 1
+        let header = request.header(of: request.requests[0])
+        header.pointee.nlmsg_seq = sequence
+        header.pointee.nlmsg_pid = portID
+        let isDump = header.pointee.nlmsg_flags & UInt16(NLM_F_DUMP) == UInt16(NLM_F_DUMP)
+        // A single object comes without a final message of its own: the ack is one.
+        if !isDump { header.pointee.nlmsg_flags |= UInt16(NLM_F_ACK) }
+        try transmit(UnsafeRawBufferPointer(request.bytes), operation)
+        var failure: KernelError?
+        var interrupted = false
+        var finished = false
+        let wanted = sequence
+        while !finished {
+            try receive(operation()) { (message) throws(KernelError) in
+                guard message.header.pointee.nlmsg_seq == wanted else { return }
+                if message.header.pointee.nlmsg_flags & UInt16(NLM_F_DUMP_INTR) != 0 { interrupted = true }
+                switch Int32(message.type) {
+                case NLMSG_ERROR, NLMSG_DONE:
+                    finished = true
+                    failure = Self.error(in: message, of: request.requests[0], request)
+                case NLMSG_NOOP: break
+                case NLMSG_OVERRUN: failure = KernelError(operation(), code: ENOBUFS)
+                default: if failure == nil { try body(message) }
+                }
+            }
+        }
+        if let failure {
+            // nf_tables interrupts a dump that saw another generation by this error.
+            if failure.code == EINTR { return false }
+            throw failure
+        }
+        return !interrupted
+    }
+
+    // MARK: Bytes
+
+    private func transmit(_ bytes: UnsafeRawBufferPointer, _ operation: () -> String) throws(KernelError) {
+        while mnl_socket_sendto(socket, bytes.baseAddress, bytes.count) < 0 {
+            guard errno == EINTR else { throw .last(operation()) }
+        }
+    }
+
+    /// Reads one datagram, and hands over the messages in it that are meant for this socket.
+    private func receive(
+        _ operation: @autoclosure () -> String, _ body: (Message) throws(KernelError) -> Void
+    ) throws(KernelError) {
+        var count: Int
+        repeat {
+            count = mnl_socket_recvfrom(socket, receiveBuffer.start, ReceiveBuffer.size)
+        } while count < 0 && errno == EINTR
+        // libmnl turns MSG_TRUNC into ENOSPC, so a truncated answer cannot pass for a whole one.
+        guard count >= 0 else { throw .last(operation()) }
+        var offset = 0
+        while offset + MemoryLayout<nlmsghdr>.size <= count {
+            let start = UnsafeRawPointer(receiveBuffer.start) + offset
+            let header = start.assumingMemoryBound(to: nlmsghdr.self)
+            let length = Int(header.pointee.nlmsg_len)
+            guard length >= MemoryLayout<nlmsghdr>.size, offset + length <= count else {
+                throw KernelError(operation(), code: EBADMSG)
+            }
+            if mnl_nlmsg_portid_ok(header, portID) {
+                let payload = UnsafeRawBufferPointer(
+                    start: start + MemoryLayout<nlmsghdr>.size, count: length - MemoryLayout<nlmsghdr>.size)
+                try body(Message(type: header.pointee.nlmsg_type, header: header, payload: payload))
+            }
+            offset += (length + 3) & ~3
+        }
+    }
+
+    /// What an `NLMSG_ERROR` or `NLMSG_DONE` says: nil for success.
+    private static func error(in message: Message, of request: Batch.Request, _ batch: Batch) -> KernelError? {
+        guard message.payload.count >= 4 else { return nil }
+        let code = -message.payload.loadUnaligned(as: Int32.self)
+        guard code > 0 else { return nil }
+        // struct nlmsgerr: the code, then the request's header (its payload too without CAP_ACK), then attributes.
+        // A dump's NLMSG_DONE has the attributes right behind the code.
+        let isError = Int32(message.type) == NLMSG_ERROR
+        var skip = isError ? MemoryLayout<nlmsgerr>.size : 4
+        if isError, message.header.pointee.nlmsg_flags & UInt16(NLM_F_CAPPED) == 0, message.payload.count >= skip {
+            let echoed = message.payload.loadUnaligned(fromByteOffset: 4, as: nlmsghdr.self)
+            skip = 4 + (Int(echoed.nlmsg_len) + 3) & ~3
+        }
+        guard message.header.pointee.nlmsg_flags & UInt16(NLM_F_ACK_TLVS) != 0, message.payload.count > skip else {
+            return KernelError(request.operation(), code: code)
+        }
+        let details = Attributes<Acknowledgement>(bytes: UnsafeRawBufferPointer(rebasing: message.payload[skip...]))
+        return KernelError(
+            request.operation(), code: code, explanation: details[.message],
+            attribute: details[.offset].flatMap { batch.attribute(at: Int($0), in: request) })
+    }
+}
+
+/// The attributes behind an extended acknowledgement (`enum nlmsgerr_attrs`).
+enum Acknowledgement {}
+extension Attribute where Scope == Acknowledgement, Value == String {
+    static var message: Self { .init(NLMSGERR_ATTR_MSG.rawValue, "NLMSGERR_ATTR_MSG") }
+}
+extension Attribute where Scope == Acknowledgement, Value == UInt32 {
+    static var offset: Self { .init(NLMSGERR_ATTR_OFFS.rawValue, "NLMSGERR_ATTR_OFFS") }
+}

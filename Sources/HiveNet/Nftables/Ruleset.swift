@@ -1,0 +1,136 @@
+internal import CNftables
+
+/// What an nf_tables table holds, as values: made by `Boundary`, written by `Transaction`, read back as text lines by
+/// `RulesetReader`.
+struct Table: Sendable {
+    let family: Family
+    let name: String
+    var counters: [String] = []
+    var sets: [SetDefinition] = []
+    var chains: [Chain] = []
+
+    enum Family: UInt16, Sendable, CaseIterable {
+        /// `NFPROTO_INET`: IPv4 and IPv6 alike.
+        case inet = 1
+        /// `NFPROTO_BRIDGE`
+        case bridge = 7
+
+        var name: String { self == .inet ? "inet" : "bridge" }
+    }
+}
+
+/// A named set, or a map to verdicts.
+struct SetDefinition: Sendable {
+    let name: String
+    /// More than one: a concatenation.
+    let fields: [Field]
+    var holdsVerdicts = false
+    /// Every element counts the packets that matched it.
+    var counts = false
+    /// Elements are ranges.
+    var isInterval = false
+    /// Elements that belong to the ruleset. Nil: they are the agents', and come and go.
+    var constants: [Element]?
+
+    enum Field: Sendable {
+        case linkName, etherAddress, ipv4Address, ipv6Address, port, addressType, icmpv6Type
+
+        /// Octets. In a concatenation each field is padded to a multiple of four.
+        var length: Int {
+            switch self {
+            case .linkName: Int(IFNAMSIZ)
+            case .etherAddress: 6
+            case .ipv4Address, .addressType: 4
+            case .ipv6Address: 16
+            case .port: 2
+            case .icmpv6Type: 1
+            }
+        }
+
+        /// nft's own number for the type (`enum datatypes` in its include/datatype.h), by which `nft list` knows how to
+        /// print an element. No header of the kernel or of libnftnl has it; the kernel only stores it.
+        var nftType: UInt32 {
+            switch self {
+            case .ipv4Address: 7
+            case .ipv6Address: 8
+            case .etherAddress: 9
+            case .port: 13
+            case .icmpv6Type: 29
+            case .addressType: 38
+            case .linkName: 41
+            }
+        }
+    }
+
+    struct Element: Equatable, Sendable {
+        let key: [UInt8]
+        /// Of an interval set: the first key behind a range.
+        var endsInterval = false
+        /// Of a verdict map: the chain to go to.
+        var target: String?
+    }
+
+    /// Octets of a key.
+    var keyLength: Int {
+        fields.count == 1 ? fields[0].length : fields.reduce(0) { $0 + ($1.length + 3) & ~3 }
+    }
+
+    /// A concatenation's type is its fields' types, six bits each (nft's `concat_type_alloc`).
+    var keyType: UInt32 { fields.reduce(0) { $0 << 6 | $1.nftType } }
+
+    var flags: UInt32 {
+        var flags: UInt32 = 0
+        if holdsVerdicts { flags |= UInt32(NFT_SET_MAP.rawValue) }
+        if isInterval { flags |= UInt32(NFT_SET_INTERVAL.rawValue) }
+        return flags
+    }
+
+    /// The flags that we set; the kernel adds others of its own.
+    static var knownFlags: UInt32 { UInt32(NFT_SET_MAP.rawValue | NFT_SET_INTERVAL.rawValue) }
+}
+
+struct Chain: Sendable {
+    let name: String
+    /// Nil: not a base chain, only reached by `goto`.
+    var hook: Hook?
+    var rules: [Rule] = []
+
+    struct Hook: Sendable {
+        /// `NF_INET_PRE_ROUTING` … or `NF_BR_PRE_ROUTING` …, which have the same numbers.
+        let number: UInt32
+        let priority: Int32
+        /// `filter` or `nat`
+        var type = "filter"
+
+        static func prerouting(_ priority: Int32) -> Hook { Hook(number: 0, priority: priority) }
+        static func input(_ priority: Int32) -> Hook { Hook(number: 1, priority: priority) }
+        static func forward(_ priority: Int32) -> Hook { Hook(number: 2, priority: priority) }
+        static func output(_ priority: Int32) -> Hook { Hook(number: 3, priority: priority) }
+        static func sourceNAT(_ priority: Int32) -> Hook { Hook(number: 4, priority: priority, type: "nat") }
+    }
+
+    init(_ name: String, _ hook: Hook? = nil, _ rules: [Rule]) {
+        self.name = name
+        self.hook = hook
+        self.rules = rules
+    }
+}
+
+struct Rule: Sendable {
+    /// For whoever reads `nft list ruleset`: at most 128 octets.
+    let comment: String
+    let expressions: [Expression]
+
+    init(_ comment: String, _ statements: [Expression]...) {
+        self.comment = comment
+        expressions = statements.flatMap(\.self)
+    }
+}
+
+/// FNV-1a, 64 bits: tells two texts apart, no defence against somebody who wants them alike.
+func fingerprint(_ text: some Sequence<UInt8>) -> String {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for octet in text { hash = (hash ^ UInt64(octet)) &* 0x100_0000_01b3 }
+    let digits = String(hash, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+}

@@ -1,0 +1,223 @@
+internal import CNetlink
+internal import CNftables
+internal import Glibc
+
+/// What the kernel has of our tables, with the counts.
+struct BoundaryObservation {
+    /// Of the ruleset as a whole; a transaction can demand that it has not moved on (`NFNL_BATCH_GENID`).
+    var generation: UInt32
+    /// The tables that exist, as text.
+    var tables: [TableText]
+    /// In no order.
+    var elements: [SetElement]
+    /// Packets counted by elements of counting sets.
+    var counts: [(element: SetElement, packets: UInt64)]
+    /// Packets counted by named counters: `inet hive host`.
+    var totals: [String: UInt64]
+
+    /// Nil: no table exists.
+    var boundary: Boundary? {
+        tables.isEmpty ? nil : Boundary(rules: tables.flatMap(\.lines), elements: elements.sorted())
+    }
+}
+
+extension NetlinkSocket {
+    /// Reads our tables. On a `NETLINK_NETFILTER` socket.
+    ///
+    /// Tables, chains, rules and elements are read by separate dumps, so the ruleset's generation is read before and after,
+    /// and everything is read again if somebody changed anything in between.
+    mutating func readBoundary() throws(KernelError) -> BoundaryObservation {
+        let attempts = 64
+        for _ in 0..<attempts {
+            let before = try generation()
+            var observation = BoundaryObservation(generation: before, tables: [], elements: [], counts: [], totals: [:])
+            for family in [Table.Family.bridge, .inet] where try exists(family) {
+                do {
+                    observation.tables.append(try readTable(family, into: &observation))
+                } catch where error.isNotFound {
+                    continue  // Deleted meanwhile: the generation has moved on.
+                }
+            }
+            if try generation() == before { return observation }
+        }
+        throw KernelError(
+            "read the nftables tables", code: EINTR,
+            explanation: "the ruleset changed during each of \(attempts) attempts to read it")
+    }
+
+    private mutating func generation() throws(KernelError) -> UInt32 {
+        let request = Batch(capacity: 1 << 12)
+        request.append(.inet, NFT_MSG_GETGEN, 0, "read the ruleset's generation") { _ in }
+        let generations = try query(request) { message in
+            message.parse(nfgenmsg.self, of: GenerationScope.self)?.1[.identifier]
+        }
+        return UInt32(bigEndian: generations.first ?? 0)
+    }
+
+    private mutating func exists(_ family: Table.Family) throws(KernelError) -> Bool {
+        let request = Batch(capacity: 1 << 12)
+        let table = try TableObject(Boundary.tableName, family)
+        table.append(to: request, NFT_MSG_GETTABLE, 0, "look for the table \(family.name) \(Boundary.tableName)")
+        do {
+            return try !query(request) { _ in true }.isEmpty
+        } catch where error.isNotFound {
+            return false
+        }
+    }
+
+    private mutating func readTable(
+        _ family: Table.Family, into observation: inout BoundaryObservation
+    ) throws(KernelError) -> TableText {
+        let table = Table(family: family, name: Boundary.tableName)
+        var text = TableText(label: table.label)
+        for (name, packets) in try readCounters(table) {
+            text.counters.append(name)
+            observation.totals["\(table.label) \(name)"] = packets
+        }
+        let agentSets = Dictionary(
+            uniqueKeysWithValues: AgentSet.allCases.filter { $0.table.family == family }.map { ($0.definition.name, $0) })
+        for set in try readSets(table) {
+            let elements = try readElements(of: set.name, in: table)
+            guard let agentSet = agentSets[set.name] else {
+                text.sets[set.name] = set.text(constants: elements.map(\.element))
+                continue
+            }
+            text.sets[set.name] = set.text(constants: nil)
+            for found in elements {
+                let element = SetElement(
+                    agentSet, key: found.element.key, target: found.element.target, agent: found.comment)
+                observation.elements.append(element)
+                if let packets = found.packets { observation.counts.append((element, packets)) }
+            }
+        }
+        for (name, definition) in try readChains(table) { text.chains[name] = (definition, []) }
+        for (chain, line) in try readRules(table) { text.chains[chain]?.rules.append(line) }
+        return text
+    }
+
+    // MARK: One kind of object each
+
+    private mutating func readCounters(_ table: Table) throws(KernelError) -> [(String, UInt64)] {
+        let request = Batch(capacity: 1 << 12)
+        request.append(table.family, NFT_MSG_GETOBJ, NLM_F_DUMP, "read the counters of \(table.label)") { message in
+            mnl_attr_put_strz(message, UInt16(NFTA_OBJ_TABLE.rawValue), table.name)
+            mnl_attr_put_u32(message, UInt16(NFTA_OBJ_TYPE.rawValue), UInt32(NFT_OBJECT_COUNTER).bigEndian)
+        }
+        return try query(request) { (message) throws(KernelError) in
+            guard let object = nftnl_obj_alloc() else { throw .outOfMemory }
+            defer { nftnl_obj_free(object) }
+            guard nftnl_obj_nlmsg_parse(message.header, object) == 0 else { throw .unreadable("counter") }
+            guard let name = nftnl_obj_get_str(object, UInt16(NFTNL_OBJ_NAME)) else { return nil }
+            return (String(cString: name), nftnl_obj_get_u64(object, UInt16(NFTNL_OBJ_CTR_PKTS)))
+        }
+    }
+
+    private struct FoundSet {
+        let name: String
+        let keyType: UInt32, keyLength: UInt32, flags: UInt32
+        let counts: Bool
+
+        func text(constants: [SetDefinition.Element]?) -> String {
+            TableText.set(keyType: keyType, keyLength: keyLength, flags: flags, counts: counts, constants: constants)
+        }
+    }
+
+    private mutating func readSets(_ table: Table) throws(KernelError) -> [FoundSet] {
+        let request = Batch(capacity: 1 << 12)
+        request.append(table.family, NFT_MSG_GETSET, NLM_F_DUMP, "read the sets of \(table.label)") { message in
+            mnl_attr_put_strz(message, UInt16(NFTA_SET_TABLE.rawValue), table.name)
+        }
+        return try query(request) { (message) throws(KernelError) in
+            let set = try SetObject.parse(message, table.family, elements: false)
+            guard set.table == table.name else { return nil }
+            return FoundSet(
+                name: set.name, keyType: set.number(NFTNL_SET_KEY_TYPE), keyLength: set.number(NFTNL_SET_KEY_LEN),
+                flags: set.number(NFTNL_SET_FLAGS), counts: set.counts)
+        }
+    }
+
+    private struct FoundElement {
+        let element: SetDefinition.Element
+        let comment: String?
+        let packets: UInt64?
+    }
+
+    private mutating func readElements(of set: String, in table: Table) throws(KernelError) -> [FoundElement] {
+        let request = Batch(capacity: 1 << 12)
+        request.append(
+            table.family, NFT_MSG_GETSETELEM, NLM_F_DUMP, "read the elements of the set \(table.label) \(set)"
+        ) { message in
+            mnl_attr_put_strz(message, UInt16(NFTA_SET_ELEM_LIST_TABLE.rawValue), table.name)
+            mnl_attr_put_strz(message, UInt16(NFTA_SET_ELEM_LIST_SET.rawValue), set)
+        }
+        let messages = try query(request) { (message) throws(KernelError) in
+            let object = try SetObject.parse(message, table.family, elements: true)
+            return object.elements
+        }
+        return messages.flatMap { $0.map { FoundElement(element: $0.0, comment: $0.comment, packets: $0.packets) } }
+    }
+
+    private mutating func readChains(_ table: Table) throws(KernelError) -> [(String, String)] {
+        let request = Batch(capacity: 1 << 12)
+        request.append(table.family, NFT_MSG_GETCHAIN, NLM_F_DUMP, "read the chains of \(table.label)") { message in
+            // Filters from Linux 6.5 on (nf_tables_dump_chains); before it, other tables' chains come too.
+            mnl_attr_put_strz(message, UInt16(NFTA_CHAIN_TABLE.rawValue), table.name)
+        }
+        return try query(request) { (message) throws(KernelError) in
+            let chain = try ChainObject.parse(message, table.family)
+            return chain.table == table.name ? (chain.name, chain.definition) : nil
+        }
+    }
+
+    private mutating func readRules(_ table: Table) throws(KernelError) -> [(chain: String, line: String)] {
+        let request = Batch(capacity: 1 << 12)
+        request.append(table.family, NFT_MSG_GETRULE, NLM_F_DUMP, "read the rules of \(table.label)") { message in
+            mnl_attr_put_strz(message, UInt16(NFTA_RULE_TABLE.rawValue), table.name)
+        }
+        return try query(request) { (message) throws(KernelError) in
+            let rule = try RuleObject.parse(message, table.family)
+            return rule.table == table.name ? (rule.chain, TableText.rule(rule)) : nil
+        }
+    }
+}
+
+extension SetObject {
+    /// The elements that a message brought.
+    var elements: [(SetDefinition.Element, comment: String?, packets: UInt64?)] {
+        var found: [(SetDefinition.Element, comment: String?, packets: UInt64?)] = []
+        guard let iterator = nftnl_set_elems_iter_create(pointer) else { return found }
+        defer { nftnl_set_elems_iter_destroy(iterator) }
+        // The iterator stands on the first element from the start.
+        var next = nftnl_set_elems_iter_cur(iterator)
+        while let element = next {
+            var length: UInt32 = 0
+            let key = nftnl_set_elem_get(element, UInt16(NFTNL_SET_ELEM_KEY), &length)
+            let octets = [UInt8](UnsafeRawBufferPointer(start: key, count: Int(length)))
+            var ends = false
+            if nftnl_set_elem_is_set(element, UInt16(NFTNL_SET_ELEM_FLAGS)) {
+                let flags = nftnl_set_elem_get_u32(element, UInt16(NFTNL_SET_ELEM_FLAGS))
+                ends = flags & UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) != 0
+            }
+            let target = nftnl_set_elem_get_str(element, UInt16(NFTNL_SET_ELEM_CHAIN)).map { String(cString: $0) }
+            let data = nftnl_set_elem_get(element, UInt16(NFTNL_SET_ELEM_USERDATA), &length)
+            let comment = data.flatMap {
+                UserData.comment(in: UnsafeRawBufferPointer(start: $0, count: Int(length)))
+            }
+            let counter = nftnl_set_elem_get(element, UInt16(NFTNL_SET_ELEM_EXPR), &length)
+            let packets = counter.map {
+                nftnl_expr_get_u64(OpaquePointer($0), UInt16(NFTNL_EXPR_CTR_PACKETS))
+            }
+            found.append(
+                (SetDefinition.Element(key: octets, endsInterval: ends, target: target), comment, packets))
+            next = nftnl_set_elems_iter_next(iterator)
+        }
+        return found
+    }
+}
+
+/// The attributes of `NFT_MSG_NEWGEN`, linux/netfilter/nf_tables.h.
+private enum GenerationScope {}
+extension Attribute where Scope == GenerationScope, Value == UInt32 {
+    /// In network byte order.
+    fileprivate static var identifier: Self { .init(NFTA_GEN_ID.rawValue, "NFTA_GEN_ID") }
+}

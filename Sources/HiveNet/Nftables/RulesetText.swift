@@ -1,0 +1,61 @@
+/// A table as lines of text, the same for one that we want and for one that the kernel gave back: so comparing texts compares
+/// rulesets. Order is that of names, and of rules within their chain.
+struct TableText {
+    let label: String
+    var counters: [String] = []
+    /// By name.
+    var sets: [String: String] = [:]
+    var chains: [String: (definition: String, rules: [String])] = [:]
+
+    /// What cannot change while elements and counts are kept.
+    var containers: [String] {
+        ["table \(label)"]
+            + counters.sorted().map { "\(label) counter \($0)" }
+            + sets.sorted { $0.key < $1.key }.map { "\(label) set \($0.key): \($0.value)" }
+    }
+
+    var lines: [String] {
+        containers
+            + chains.sorted { $0.key < $1.key }.flatMap { name, chain in
+                ["\(label) chain \(name)\(chain.definition)"] + chain.rules.map { "\(label) \(name): \($0)" }
+            }
+    }
+
+    static func chain(_ hook: Chain.Hook?) -> String {
+        hook.map { ": \($0.type) hook \($0.number) priority \($0.priority) policy accept" } ?? ""
+    }
+
+    static func rule(_ rule: borrowing RuleObject) -> String {
+        "\(rule.comment ?? "") [\(fingerprint(rule.instructions.utf8))]"
+    }
+
+    static func set(
+        keyType: UInt32, keyLength: UInt32, flags: UInt32, counts: Bool, constants: [SetDefinition.Element]?
+    ) -> String {
+        var text = "key type \(keyType) length \(keyLength) flags \(flags & SetDefinition.knownFlags)"
+        if counts { text += " counting" }
+        if let constants { text += " elements \(fingerprint(constants.map { "\($0)" }.sorted().joined().utf8))" }
+        return text
+    }
+}
+
+extension TableText {
+    /// Of a table that we want.
+    init(_ table: Table) throws(KernelError) {
+        label = table.label
+        counters = table.counters
+        for set in table.sets {
+            sets[set.name] = Self.set(
+                keyType: set.keyType, keyLength: UInt32(set.keyLength), flags: set.flags, counts: set.counts,
+                constants: set.constants)
+        }
+        for chain in table.chains {
+            var rules: [String] = []
+            for rule in chain.rules {
+                let object = try RuleObject.make(rule, chain: chain.name, in: table)
+                rules.append(Self.rule(object))
+            }
+            chains[chain.name] = (Self.chain(chain.hook), rules)
+        }
+    }
+}
