@@ -47,12 +47,13 @@ need_swift() {
 }
 
 # Runs a command as the owner of the checkout, so that `sudo scripts/test` leaves no files that only root can
-# remove.
+# remove. An owner without a home cannot run the compiler, which keeps a cache there.
 as_owner() {
-    local owner
+    local owner home
     owner=$(stat --format %U .)
-    if ((EUID == 0)) && [[ $owner != root && $owner != UNKNOWN ]]; then
-        runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" PATH="$PATH" "$@"
+    home=$(getent passwd "$owner" | cut -d: -f6) || true
+    if ((EUID == 0)) && [[ $owner != root && -d $home ]]; then
+        runuser -u "$owner" -- env HOME="$home" PATH="$PATH" "$@"
     else
         "$@"
     fi
