@@ -20,9 +20,14 @@ let package = Package(
         .systemLibrary(name: "CNftables", pkgConfig: "libnftnl", providers: [.apt(["libnftnl-dev"])]),
         .target(name: "HiveNet", dependencies: ["CNetlink", "CNftables"], swiftSettings: settings),
         .target(name: "HiveCore", dependencies: ["HiveNet"], swiftSettings: settings),
-        .executableTarget(name: "hivectl", dependencies: ["HiveCore", "HiveNet"], swiftSettings: settings),
+        .target(name: "HiveCommand", swiftSettings: settings),
+        .executableTarget(
+            name: "hivectl", dependencies: ["HiveCommand", "HiveCore", "HiveNet"], swiftSettings: settings),
         .testTarget(name: "HiveNetTests", dependencies: ["HiveNet"], swiftSettings: settings),
         .testTarget(name: "HiveCoreTests", dependencies: ["HiveCore", "HiveNet"], swiftSettings: settings),
+        .testTarget(
+            name: "HiveCommandTests", dependencies: ["HiveCommand", "hivectl"], exclude: ["Help"],
+            swiftSettings: settings),
         .testTarget(
             name: "NetnsTests", dependencies: ["HiveCore", "HiveNet", "CNetlink"], swiftSettings: settings),
     ]

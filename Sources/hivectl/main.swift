@@ -1,1 +1,3 @@
-print("hivectl")
+import HiveCommand
+
+Hivectl.program().main()

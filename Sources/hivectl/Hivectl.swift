@@ -1,0 +1,65 @@
+import HiveCommand
+
+/// The tree of commands. Each has a file of its own.
+enum Hivectl {
+    static let version = "0.1.0"
+
+    static func program() -> Program {
+        Program(tree(), version: version, suggest: { _, _ in nil })
+    }
+
+    static func tree() -> Command {
+        var root = Command("hivectl", "Isolate the containers of AI agents from the host and from each other")
+        root.discussion = """
+            A hive is a host that runs many agents, each in a container of its own. Hive gives every agent a \
+            link of its own, and rules in the kernel that let it reach what its egress policy says and nothing \
+            else: neither the host, nor another agent.
+            """
+        let global = GlobalOptions(&root)
+        root.add(net(global))
+        return root
+    }
+
+    private static func net(_ global: GlobalOptions) -> Command {
+        var net = Command("net", "Isolate agents' networks")
+        net.discussion = """
+            The configuration says what should be. 'plan' compares it with the kernel, 'apply' makes it so, \
+            and 'show' tells what is. Without a command: 'show'.
+            """
+        net.defaultSubcommand = "show"
+        net.add(netShow(global))
+        net.add(netPlan(global))
+        net.add(netApply(global))
+        net.add(netDown(global))
+        net.add(netAdd(global))
+        net.add(netRm(global))
+        return net
+    }
+}
+
+/// The options that every command understands.
+struct GlobalOptions {
+    let config: Key<String>
+    let state: Key<String>
+
+    init(_ root: inout Command) {
+        config = root.option(
+            "config", "FILE", .file, default: "/etc/hive/hive.json", environment: "HIVE_CONFIG",
+            "the configuration")
+        state = root.option(
+            "state", "DIR", .directory, default: "/var/lib/hive", environment: "HIVE_STATE",
+            "the directory of leases and of agents added at run time")
+    }
+}
+
+extension Command {
+    /// The exit codes of every command that reads the configuration and talks to the kernel.
+    mutating func usualExits() {
+        exit(.usage, "the command line is wrong")
+        exit(.unavailable, "the kernel lacks a feature")
+        exit(.software, "the kernel did not end up as it was told to, or a fault of hivectl")
+        exit(.inputOutput, "reading or writing failed")
+        exit(.noPermission, "needs root, or the capability CAP_NET_ADMIN")
+        exit(.configuration, "the configuration or the state directory is wrong")
+    }
+}

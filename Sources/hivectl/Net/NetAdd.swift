@@ -1,0 +1,41 @@
+import HiveCommand
+import HiveNet
+
+extension Hivectl {
+    static func netAdd(_ global: GlobalOptions) -> Command {
+        var command = Command("add", "Add an agent at run time")
+        command.discussion = """
+            Writes agents.d/NAME.json in the state directory, at once or not at all, and applies. An address \
+            that is not given is leased; an agent of the same name gets the same address again. Without \
+            --namespace or --pid, the agent's namespace is made: /run/netns/hive-NAME.
+            """
+        let name = command.argument("NAME", .text, "the agent's name: 1 to 63 of a-z 0-9 -, a letter first")
+        let webPort = command.option(
+            "web-port", "N", .integer(1...65535), "the TCP port of the agent's web page")
+        let egress = command.option(
+            "egress", "none|internet", .choice as Syntax<Egress>, default: .none, "what it may reach outside")
+        let address4 = command.option(
+            "address4", "A", .described("an IPv4 address such as 10.77.0.20") as Syntax<IPv4Address>,
+            "its IPv4 address, within subnet4")
+        let address6 = command.option(
+            "address6", "A", .described("an IPv6 address such as fd77:6869:7665::20") as Syntax<IPv6Address>,
+            "its IPv6 address, within subnet6")
+        let namespace = command.option("namespace", "PATH", .file, "attach to this network namespace")
+        let pid = command.option(
+            "pid", "N", .integer(1...4_194_304), "attach to the network namespace of this process")
+        command.exclusive(namespace, pid)
+        let noApply = command.flag("no-apply", "only write the file; 'net apply' does the rest")
+        command.exit(.ok, "the agent is there")
+        command.usualExits()
+        command.example(
+            "An agent with a web page and the internet",
+            "hivectl net add alpha --web-port 8080 --egress internet")
+        command.example("A container that brings its own namespace", "hivectl net add gamma --pid 1234")
+        command.action = { values, _ in
+            _ = (try values[name], try values[webPort], try values[egress], try values[address4])
+            _ = (try values[address6], try values[namespace], try values[pid], try values[noApply])
+            throw Failure(.software, "'hivectl net add' is not connected to the kernel yet.")
+        }
+        return command
+    }
+}

@@ -1,0 +1,21 @@
+import HiveCommand
+
+extension Hivectl {
+    static func netRm(_ global: GlobalOptions) -> Command {
+        var command = Command("rm", "Remove an agent that was added at run time")
+        command.discussion = """
+            Removes agents.d/NAME.json from the state directory, and applies. The agent's address stays \
+            reserved for its name while the pool lasts. An agent of the configuration file is removed there.
+            """
+        let name = command.argument("NAME", .text, "the agent's name")
+        let noApply = command.flag("no-apply", "only remove the file; 'net apply' does the rest")
+        command.exit(.ok, "the agent is gone")
+        command.usualExits()
+        command.example("Remove an agent", "hivectl net rm alpha")
+        command.action = { values, _ in
+            _ = (try values[name], try values[noApply])
+            throw Failure(.software, "'hivectl net rm' is not connected to the kernel yet.")
+        }
+        return command
+    }
+}
