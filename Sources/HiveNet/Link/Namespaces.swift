@@ -32,7 +32,8 @@ extension Descriptor {
         do {
             let descriptor = try Descriptor(
                 path: path, flags: O_RDONLY | O_NONBLOCK | follow, "open the network namespace \(path)")
-            return descriptor.isNetworkNamespace ? descriptor : nil
+            if descriptor.isNetworkNamespace { return consume descriptor }
+            return nil
         } catch where error.isNotFound || error.code == ENOTDIR {
             return nil
         } catch where error.code == ELOOP {
@@ -125,14 +126,10 @@ enum NamespaceDirectory {
 ///
 /// The thread begins in the caller's namespaces.
 func onThreadOfItsOwn<Result>(
-    _ body: @escaping (borrowing NamespaceSwitch) throws(KernelError) -> Result
+    _ body: (borrowing NamespaceSwitch) throws(KernelError) -> Result
 ) throws(KernelError) -> Result {
-    final class Work {
-        var body: () -> Void = {}
-        init() {}
-    }
     var result: Swift.Result<Result, KernelError> = .failure(KernelError("run a thread", code: ECANCELED))
-    let work = Work()
+    let work = ThreadWork()
     return try withoutActuallyEscaping(body) { (body) throws(KernelError) -> Result in
         work.body = {
             do throws(KernelError) {
@@ -145,7 +142,7 @@ func onThreadOfItsOwn<Result>(
         let code = pthread_create(
             &thread, nil,
             { argument in
-                argument.map { Unmanaged<Work>.fromOpaque($0).takeUnretainedValue().body() }
+                argument.map { Unmanaged<ThreadWork>.fromOpaque($0).takeUnretainedValue().body() }
                 return nil
             }, Unmanaged.passUnretained(work).toOpaque())
         guard code == 0 else { throw KernelError("start a thread", code: code) }
@@ -153,4 +150,9 @@ func onThreadOfItsOwn<Result>(
         work.body = {}
         return try result.get()
     }
+}
+
+private final class ThreadWork {
+    var body: () -> Void = {}
+    init() {}
 }

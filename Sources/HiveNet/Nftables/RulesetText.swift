@@ -7,19 +7,17 @@ struct TableText {
     var sets: [String: String] = [:]
     var chains: [String: (definition: String, rules: [String])] = [:]
 
-    /// What cannot change while elements and counts are kept.
-    var containers: [String] {
-        ["table \(label)"]
-            + counters.sorted().map { "\(label) counter \($0)" }
-            + sets.sorted { $0.key < $1.key }.map { "\(label) set \($0.key): \($0.value)" }
-    }
-
     var lines: [String] {
-        containers
+        ["table \(label)"]
+            + counters.sorted().map { "counter \(label) \($0)" }
+            + sets.sorted { $0.key < $1.key }.map { "set \(label) \($0.key): \($0.value)" }
             + chains.sorted { $0.key < $1.key }.flatMap { name, chain in
-                ["\(label) chain \(name)\(chain.definition)"] + chain.rules.map { "\(label) \(name): \($0)" }
+                ["chain \(label) \(name)\(chain.definition)"] + chain.rules.map { "rule \(label) \(name): \($0)" }
             }
     }
+
+    /// A line about a table, a counter or a set: what cannot change while elements and counts are kept.
+    static func isContainer(_ line: String) -> Bool { !line.hasPrefix("chain ") && !line.hasPrefix("rule ") }
 
     static func chain(_ hook: Chain.Hook?) -> String {
         hook.map { ": \($0.type) hook \($0.number) priority \($0.priority) policy accept" } ?? ""

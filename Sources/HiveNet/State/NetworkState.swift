@@ -9,11 +9,16 @@ public struct NetworkState: Codable, Equatable, Sendable {
     public var agents: [String: Agent]
     /// Nil: the tables named `hive` do not exist (in a wanted state: take them away).
     public var boundary: Boundary?
+    /// Links that have our mark and belong to no agent, sorted: left by an apply that was cut short. Wanted is none.
+    public var strayLinks: [String]
 
-    public init(bridge: Bridge? = nil, agents: [String: Agent] = [:], boundary: Boundary? = nil) {
+    public init(
+        bridge: Bridge? = nil, agents: [String: Agent] = [:], boundary: Boundary? = nil, strayLinks: [String] = []
+    ) {
         self.bridge = bridge
         self.agents = agents
         self.boundary = boundary
+        self.strayLinks = strayLinks
     }
 }
 

@@ -1,0 +1,114 @@
+extension NetworkState {
+    /// Everything that a specification implies.
+    public init(_ spec: NetworkSpec) throws(KernelError) {
+        var rules: [String] = []
+        for table in Boundary.tables(for: spec) { rules += try TableText(table).lines }
+        self.init(
+            bridge: Bridge(spec),
+            agents: Dictionary(uniqueKeysWithValues: spec.agents.map { ($0.name, Agent($0, spec)) }),
+            boundary: Boundary(
+                rules: rules, elements: spec.agents.flatMap { Boundary.elements(for: $0, spec) }.sorted()))
+    }
+}
+
+extension Bridge {
+    fileprivate init(_ spec: NetworkSpec) {
+        let addresses4 = Prefix4(spec.gateway4, length: spec.subnet4.length)
+        let addresses6 = spec.gateway6.flatMap { Prefix6($0, length: spec.subnet6?.length ?? 0) }
+        // Routing for agents is off as long as no agent may go out.
+        let forwards = spec.agents.contains { $0.egress != .none }
+        self.init(
+            name: spec.bridge, alias: Mark.bridgeAlias, mac: spec.bridgeMAC, mtu: spec.mtu, up: true, stp: false,
+            multicastSnooping: false, vlanFiltering: false,
+            addresses4: [addresses4].compactMap(\.self), addresses6: [addresses6].compactMap(\.self),
+            ipv4: .strict(forwarding: forwards),
+            ipv6: IPv6Settings(
+                disabled: spec.subnet6 == nil, acceptRA: 0, acceptRedirects: 0, proxyNDP: 0, generatesLinkLocal: false),
+            neighbours: spec.agents.flatMap { agent in
+                let mac = NetworkSpec.agentMAC(agent.address4)
+                return [agent.address4.description, agent.address6?.description].compactMap(\.self).map {
+                    Neighbour(address: $0, mac: mac)
+                }
+            }.sorted(),
+            foreignPorts: [])
+    }
+}
+
+extension IPv4Settings {
+    /// What a link towards agents should be. Where the kernel combines a link's value with that of `all`, this is our half:
+    /// `rp_filter` is the larger of both, `route_localnet`, `send_redirects`, `proxy_arp` are either, the rest are both.
+    static func strict(forwarding: Bool) -> IPv4Settings {
+        IPv4Settings(
+            forwarding: forwarding ? 1 : 0, rpFilter: 1, routeLocalnet: 0, acceptRedirects: 0, sendRedirects: 0,
+            acceptSourceRoute: 0, proxyARP: 0, arpIgnore: 1)
+    }
+}
+
+extension Agent {
+    fileprivate init(_ agent: NetworkSpec.Agent, _ spec: NetworkSpec) {
+        let mac = NetworkSpec.agentMAC(agent.address4)
+        let own = agent.namespace == .own
+        let gateways = [spec.gateway4.description, agent.address6.flatMap { _ in spec.gateway6?.description }]
+        self.init(
+            namespace: NamespaceState(path: agent.namespace.path(agent: agent.name), own: own),
+            port: Port(
+                name: LinkName.host(agent: agent.name, prefix: spec.interfacePrefix),
+                alias: Mark.portAlias(agent: agent.name, agent.namespace), group: Mark.group,
+                mac: NetworkSpec.portMAC(agent.address4), mtu: spec.mtu, up: true, bridge: spec.bridge,
+                isolated: true, locked: true, learning: false, unicastFlood: false, multicastFlood: false,
+                broadcastFlood: false, bpduGuard: true, hairpin: false, ipv4: .strict(forwarding: false),
+                generatesLinkLocal: false, fdb: [mac]),
+            inside: Inside(
+                name: insideName, mac: mac, mtu: spec.mtu, up: true, loopbackUp: own ? true : nil,
+                ipv6Disabled: agent.address6 == nil, generatesLinkLocal: false,
+                addresses4: [Prefix4(host: agent.address4)],
+                addresses6: agent.address6.map { [Prefix6(host: $0)] } ?? [],
+                gateways4: [spec.gateway4], gateways6: agent.address6 == nil ? [] : [spec.gateway6].compactMap(\.self),
+                neighbours: gateways.compactMap(\.self).map { Neighbour(address: $0, mac: spec.bridgeMAC) }.sorted()),
+            webPort: agent.webPort, egress: agent.egress)
+    }
+}
+
+extension Boundary {
+    /// How the rules come to know an agent.
+    static func elements(for agent: NetworkSpec.Agent, _ spec: NetworkSpec) -> [SetElement] {
+        let link = LinkName.host(agent: agent.name, prefix: spec.interfacePrefix)
+        let mac = NetworkSpec.agentMAC(agent.address4)
+        let name = agent.name
+        var elements = [
+            SetElement(.lease4, [link, mac, agent.address4], agent: name),
+            SetElement(.spoof, [link], agent: name),
+            SetElement(.peerFrame, [link], agent: name),
+            SetElement(.host, [mac], agent: name),
+            SetElement(.peer, [mac], agent: name),
+            SetElement(.egress, [mac], agent: name),
+        ]
+        if agent.egress != .none {
+            elements.append(
+                SetElement(.egress4, [agent.address4], target: chain(for: agent.egress), agent: name))
+        }
+        if let port = agent.webPort { elements.append(SetElement(.web4, [agent.address4, port], agent: name)) }
+        guard let address6 = agent.address6 else { return elements }
+        elements.append(SetElement(.lease6, [link, mac, address6], agent: name))
+        if agent.egress != .none {
+            elements.append(SetElement(.egress6, [address6], target: chain(for: agent.egress), agent: name))
+        }
+        if let port = agent.webPort { elements.append(SetElement(.web6, [address6, port], agent: name)) }
+        return elements
+    }
+
+    /// The inverse, for one agent: what its elements say of its web port and egress policy.
+    static func policy(of elements: [SetElement]) -> (webPort: UInt16?, egress: Egress?) {
+        var webPort: UInt16?
+        var egress: Egress? = elements.isEmpty ? nil : Egress.none
+        for element in elements {
+            switch element.set {
+            case .web4, .web6: webPort = element.fields.last.flatMap { UInt16($0) }
+            case .egress4, .egress6:
+                egress = Egress.allCases.first { chain(for: $0) == element.target }
+            default: break
+            }
+        }
+        return (webPort, egress)
+    }
+}

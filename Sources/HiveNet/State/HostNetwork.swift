@@ -1,0 +1,81 @@
+internal import CNetlink
+internal import Glibc
+
+/// The network namespace that agents are to be kept out of: that of the thread which makes this value.
+///
+/// Blocking, for one thread at a time.
+public struct HostNetwork: ~Copyable {
+    var route: NetlinkSocket
+    var filter: NetlinkSocket
+    let receiveBuffer: NetlinkSocket.ReceiveBuffer
+
+    /// - Throws: `KernelError`, `isPermission` where CAP_NET_ADMIN is missing.
+    public init() throws(KernelError) {
+        let buffer = NetlinkSocket.ReceiveBuffer()
+        // One nf_tables transaction must go out in one piece; rtnetlink batches gain from large pieces.
+        let route = try NetlinkSocket(family: NETLINK_ROUTE, sendBuffer: 1 << 20, receiveBuffer: buffer)
+        let filter = try NetlinkSocket(family: NETLINK_NETFILTER, sendBuffer: 1 << 24, receiveBuffer: buffer)
+        self.route = route
+        self.filter = filter
+        receiveBuffer = buffer
+    }
+}
+
+/// What was found in the kernel at one time.
+public struct NetworkObservation: Sendable {
+    public var state: NetworkState
+    /// Packets blocked, by agent.
+    public var blocked: [String: Blocked]
+    /// Packets blocked in all, by the named counters: `inet hive host`. More than the sum over agents where a sender was none.
+    public var blockedInAll: [String: UInt64]
+    /// What the host does that bears on the hive, and is not ours to change.
+    public var host: HostFacts
+
+    /// Of the ruleset, for `Transaction`.
+    var generation: UInt32
+    var bridgeIndex: Int32?
+    /// By link name: our ports, strays and foreign ports.
+    var linkIndexes: [String: Int32]
+    /// No link has this index or a higher one.
+    var freeIndex: Int32
+    /// The chains of our tables, by the table's label.
+    var chains: [String: [String: String]]
+}
+
+/// Packets that the boundary dropped.
+public struct Blocked: Codable, Equatable, Sendable {
+    /// Towards the host: its addresses, broadcast and multicast.
+    public var host: UInt64 = 0
+    /// Towards other agents.
+    public var peer: UInt64 = 0
+    /// With a false sender, or otherwise forged.
+    public var spoof: UInt64 = 0
+    /// Outwards, against the egress policy.
+    public var egress: UInt64 = 0
+
+    public init() {}
+}
+
+/// Why a namespace is no place for an agent.
+public enum NamespaceFault: Equatable, Sendable {
+    case isTheHosts
+    case isAlso(agent: String)
+    /// Of a namespace that is somebody else's to make.
+    case doesNotExist
+}
+
+/// What the host does that bears on the hive.
+public struct HostFacts: Sendable {
+    /// Routes of the main tables that do not lead to the bridge, default routes aside, and what they lead to.
+    public var routes4: [(Prefix4, link: String)] = []
+    public var routes6: [(Prefix6, link: String)] = []
+    /// `net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`: without them nothing of the host's is routed.
+    public var forwards4 = false
+    public var forwards6 = false
+    /// The kernel has IPv6 here.
+    public var hasIPv6 = true
+    /// Links that are not ours, by name.
+    public var foreignLinks: Set<String> = []
+    /// Agents whose namespace is the host's own, or another agent's.
+    public var namespaceFaults: [String: NamespaceFault] = [:]
+}

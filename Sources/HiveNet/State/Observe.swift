@@ -1,0 +1,163 @@
+internal import CNetlink
+internal import Glibc
+
+extension HostNetwork {
+    /// Reads from the kernel what there is of a hive.
+    ///
+    /// - Parameter spec: what is wanted, if it is known: it tells the bridge's name, and where agents live that have no link
+    ///   yet. Without it the marks on links, and the files in /run/netns, tell what is ours.
+    public mutating func observe(_ spec: NetworkSpec?) throws(KernelError) -> NetworkObservation {
+        let tables = try filter.readBoundary()
+        let links = try route.links { _, _ in true }
+        let found = Found(links: links, spec: spec, elements: tables.elements)
+        var state = NetworkState(boundary: tables.boundary, strayLinks: found.strays)
+        var facts = HostFacts()
+        if let bridge = found.bridge {
+            state.bridge = try observe(bridge, foreignPorts: found.foreignPorts)
+        }
+        let forwarding = try found.bridge.map { (bridge) throws(KernelError) in
+            try route.staticForwarding(bridge: bridge.index)
+        }
+        let policies = Dictionary(grouping: tables.elements) { $0.agent ?? "" }
+        let places = found.places
+        let insides = try observeInsides(places, &facts)
+        for (name, place) in places {
+            let (webPort, egress) = Boundary.policy(of: policies[name] ?? [])
+            let link = found.ports[name]
+            let exists = insides.existing.contains(name)
+            var inside = insides.found[name]
+            // A link of that name whose other end is not ours is not the agent's end of the pair.
+            if let record = inside?.record, record.peerIndex != link.map({ UInt32($0.index) })
+                || link?.peerIndex != UInt32(record.index)
+            {
+                inside = nil
+            }
+            let agent = Agent(
+                namespace: exists ? NamespaceState(path: place.path(agent: name), own: place == .own) : nil,
+                port: link.map { Port($0, bridge: found.name(of: $0.master), fdb: forwarding?[$0.index] ?? []) },
+                inside: inside?.inside, webPort: webPort, egress: egress)
+            // A place where there might be something, and there is nothing: not an agent.
+            if agent.namespace == nil && agent.port == nil && agent.egress == nil { continue }
+            state.agents[name] = agent
+        }
+        try observeHost(links, found.bridge, &facts)
+        return NetworkObservation(
+            state: state, blocked: Self.blocked(tables.counts), blockedInAll: tables.totals, host: facts,
+            generation: tables.generation,
+            bridgeIndex: found.bridge?.index,
+            linkIndexes: Dictionary(links.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first }),
+            freeIndex: (links.map(\.index).max() ?? 0) + 1,
+            chains: Dictionary(
+                tables.tables.map { ($0.label, $0.chains.mapValues(\.definition)) }, uniquingKeysWith: { $1 }))
+    }
+
+    private mutating func observe(
+        _ link: LinkRecord, foreignPorts: [String]
+    ) throws(KernelError) -> Bridge {
+        let addresses = try route.addresses(link: link.index)
+        return Bridge(
+            name: link.name, alias: link.alias, mac: link.mac ?? MACAddress(bits: 0), mtu: link.mtu, up: link.isUp,
+            stp: link.bridge?.stp ?? false, multicastSnooping: link.bridge?.multicastSnooping ?? false,
+            vlanFiltering: link.bridge?.vlanFiltering ?? false,
+            addresses4: addresses.compactMap(\.address4).sorted { $0.address < $1.address },
+            addresses6: addresses.compactMap(\.address6).sorted { $0.address < $1.address },
+            ipv4: link.ipv4 ?? .strict(forwarding: false), ipv6: link.ipv6,
+            neighbours: try route.permanentNeighbours(link: link.index), foreignPorts: foreignPorts)
+    }
+
+    private mutating func observeHost(
+        _ links: [LinkRecord], _ bridge: LinkRecord?, _ facts: inout HostFacts
+    ) throws(KernelError) {
+        let names = Dictionary(links.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
+        for route in try route.routes() where route.link != bridge?.index || bridge == nil {
+            let link = route.link.flatMap { names[$0] } ?? "nowhere"
+            if let prefix = route.destination4, prefix.length > 0 { facts.routes4.append((prefix, link)) }
+            if let prefix = route.destination6, prefix.length > 0 { facts.routes6.append((prefix, link)) }
+        }
+        facts.hasIPv6 = links.contains { $0.ipv6 != nil }
+        facts.forwards4 = Sysctl.read("ipv4/ip_forward") == "1"
+        facts.forwards6 = Sysctl.read("ipv6/conf/all/forwarding") == "1"
+        facts.foreignLinks = Set(
+            links.filter { $0.group != Mark.group && $0.group != Mark.condemnedGroup && $0.alias != Mark.bridgeAlias }
+                .map(\.name))
+    }
+
+    private static func blocked(_ counts: [(element: SetElement, packets: UInt64)]) -> [String: Blocked] {
+        var blocked: [String: Blocked] = [:]
+        for (element, packets) in counts {
+            guard let agent = element.agent else { continue }
+            switch element.set {
+            case .host: blocked[agent, default: Blocked()].host += packets
+            case .peer, .peerFrame: blocked[agent, default: Blocked()].peer += packets
+            case .spoof: blocked[agent, default: Blocked()].spoof += packets
+            case .egress: blocked[agent, default: Blocked()].egress += packets
+            default: break
+            }
+        }
+        return blocked
+    }
+}
+
+/// The host's links, sorted out.
+private struct Found {
+    var bridge: LinkRecord?
+    /// By agent.
+    var ports: [String: LinkRecord] = [:]
+    /// Where each agent lives, or should.
+    var places: [String: NetworkSpec.Namespace] = [:]
+    var strays: [String] = []
+    var foreignPorts: [String] = []
+    private let namesByIndex: [UInt32: String]
+
+    func name(of index: UInt32?) -> String? { index.flatMap { namesByIndex[$0] } }
+
+    init(links: [LinkRecord], spec: NetworkSpec?, elements: [SetElement]) {
+        namesByIndex = Dictionary(links.map { (UInt32($0.index), $0.name) }, uniquingKeysWith: { first, _ in first })
+        bridge = links.first { $0.kind == "bridge" && $0.alias == Mark.bridgeAlias && spec.map(\.bridge) ?? $0.name == $0.name }
+        if bridge == nil, let spec {
+            // Ours, with its alias taken away: nobody else has this address.
+            bridge = links.first { $0.name == spec.bridge && $0.kind == "bridge" && $0.mac == spec.bridgeMAC }
+        }
+        // Whoever has a file, an entry in the rules, a link, or is wanted. What is wanted has the last word on the place.
+        for agent in NamespaceDirectory.agents() { places[agent] = .own }
+        for case let agent? in Set(elements.map(\.agent)) { places[agent] = .own }
+        let wanted = Dictionary(
+            (spec?.agents ?? []).map { (LinkName.host(agent: $0.name, prefix: spec?.interfacePrefix ?? ""), $0) },
+            uniquingKeysWith: { first, _ in first })
+        for link in links where link.kind == "veth" {
+            let isOurs = link.group == Mark.group || link.group == Mark.condemnedGroup
+            if isOurs || wanted[link.name] != nil, let (agent, place) = link.alias.flatMap(Mark.parse(portAlias:)) {
+                places[agent] = place
+                ports[agent] = link
+            } else if isOurs {
+                // Not yet named, or its name taken away: known by the link's name if it is one that is wanted.
+                if let agent = wanted[link.name] { ports[agent.name] = link } else { strays.append(link.name) }
+            }
+        }
+        for agent in spec?.agents ?? [] { places[agent.name] = agent.namespace }
+        let portIndexes = Set(ports.values.map(\.index))
+        if let bridge {
+            foreignPorts = links.filter {
+                $0.master == UInt32(bridge.index) && !portIndexes.contains($0.index) && !strays.contains($0.name)
+            }.map(\.name).sorted()
+        }
+        // A bridge that we made under another name.
+        strays += links.filter { $0.kind == "bridge" && $0.alias == Mark.bridgeAlias && $0.index != bridge?.index }
+            .map(\.name)
+        strays.sort()
+    }
+}
+
+extension Port {
+    fileprivate init(_ link: LinkRecord, bridge: String?, fdb: [MACAddress]) {
+        let port = link.bridgePort
+        self.init(
+            name: link.name, alias: link.alias, group: link.group, mac: link.mac ?? MACAddress(bits: 0),
+            mtu: link.mtu, up: link.isUp, bridge: bridge, isolated: port?.isolated ?? false,
+            locked: port == nil ? false : port?.locked, learning: port?.learning ?? true,
+            unicastFlood: port?.unicastFlood ?? true, multicastFlood: port?.multicastFlood ?? true,
+            broadcastFlood: port?.broadcastFlood ?? true, bpduGuard: port?.bpduGuard ?? false,
+            hairpin: port?.hairpin ?? false, ipv4: link.ipv4 ?? .strict(forwarding: false),
+            generatesLinkLocal: link.ipv6?.generatesLinkLocal ?? false, fdb: fdb)
+    }
+}

@@ -1,0 +1,80 @@
+internal import CNetlink
+internal import Glibc
+
+/// What was found in agents' namespaces.
+struct Insides {
+    var found: [String: (inside: Inside, record: LinkRecord)] = [:]
+    /// Agents whose namespace exists, and may be looked at.
+    var existing: Set<String> = []
+}
+
+extension HostNetwork {
+    /// Looks into agents' namespaces, from a thread that joins one after the other. No process in them is touched.
+    ///
+    /// - Parameter places: by agent.
+    mutating func observeInsides(
+        _ places: [String: NetworkSpec.Namespace], _ facts: inout HostFacts
+    ) throws(KernelError) -> Insides {
+        guard !places.isEmpty else { return Insides() }
+        let buffer = receiveBuffer
+        let (insides, faults) = try onThreadOfItsOwn { (switcher) throws(KernelError) in
+            try Self.look(places, buffer, switcher)
+        }
+        facts.namespaceFaults = faults
+        return insides
+    }
+
+    private static func look(
+        _ places: [String: NetworkSpec.Namespace], _ buffer: NetlinkSocket.ReceiveBuffer,
+        _ switcher: borrowing NamespaceSwitch
+    ) throws(KernelError) -> (Insides, [String: NamespaceFault]) {
+        var insides = Insides()
+        var faults: [String: NamespaceFault] = [:]
+        let host = try NamespaceID.current()
+        var owners: [NamespaceID: String] = [:]
+        // In order of names, so that of two agents in one namespace it is always the same one that has a fault.
+        for (agent, place) in places.sorted(by: { $0.key < $1.key }) {
+            let path = place.path(agent: agent)
+            guard let namespace = try Descriptor.namespace(path: path) else {
+                if place != .own { faults[agent] = .doesNotExist }
+                continue
+            }
+            let identity = try NamespaceID(of: namespace)
+            if identity == host {
+                faults[agent] = .isTheHosts
+                continue
+            }
+            if let owner = owners.updateValue(agent, forKey: identity) {
+                faults[agent] = .isAlso(agent: owner)
+                continue
+            }
+            try switcher.enter(namespace, "join the network namespace \(path)")
+            var socket = try NetlinkSocket(family: NETLINK_ROUTE, receiveBuffer: buffer)
+            insides.existing.insert(agent)
+            insides.found[agent] = try socket.inside(own: place == .own)
+        }
+        return (insides, faults)
+    }
+}
+
+extension NetlinkSocket {
+    /// Reads the agent's end of the pair and what belongs to it, in the socket's namespace.
+    fileprivate mutating func inside(own: Bool) throws(KernelError) -> (inside: Inside, record: LinkRecord)? {
+        let links = try links { name, _ in name == insideName || name == "lo" }
+        guard let link = links.first(where: { $0.name == insideName }) else { return nil }
+        let loopback = links.first { $0.name == "lo" }
+        let addresses = try addresses(link: link.index)
+        let defaults = try routes().filter { $0.link == link.index }
+        let inside = Inside(
+            name: link.name, mac: link.mac ?? MACAddress(bits: 0), mtu: link.mtu, up: link.isUp,
+            loopbackUp: own ? loopback?.isUp ?? false : nil, ipv6Disabled: link.ipv6?.disabled ?? true,
+            generatesLinkLocal: link.ipv6?.generatesLinkLocal ?? false,
+            addresses4: addresses.compactMap(\.address4).sorted { $0.address < $1.address },
+            addresses6: addresses.filter { !$0.isLinkLocal }.compactMap(\.address6)
+                .sorted { $0.address < $1.address },
+            gateways4: defaults.filter { $0.destination4?.length == 0 }.compactMap(\.gateway4).sorted(),
+            gateways6: defaults.filter { $0.destination6?.length == 0 }.compactMap(\.gateway6).sorted(),
+            neighbours: try permanentNeighbours(link: link.index))
+        return (inside, link)
+    }
+}

@@ -1,0 +1,199 @@
+/// What has to be done so that what is becomes what is wanted. Pure: looks at nothing but its arguments.
+///
+/// - Returns: in the order in which `HostNetwork.apply` carries them out: rules; what goes; the bridge; what comes, agent by
+///   agent. Empty if there is nothing to do.
+public func plan(desired: NetworkState, observed: NetworkObservation) -> [Change] {
+    var planner = Planner(observed: observed)
+    planner.boundary(desired.boundary)
+    planner.removals(desired)
+    planner.bridge(desired.bridge)
+    for (name, agent) in desired.agents.sorted(by: { $0.key < $1.key }) { planner.agent(name, agent) }
+    planner.leavings(desired)
+    return planner.changes
+}
+
+private struct Planner {
+    let observed: NetworkObservation
+    var changes: [Change] = []
+
+    var actual: NetworkState { observed.state }
+
+    mutating func add(
+        _ kind: Change.Kind, _ object: String, _ detail: String, _ reason: String, agent: String? = nil, _ step: Step
+    ) {
+        changes.append(Change(kind: kind, object: object, detail: detail, reason: reason, agent: agent, step: step))
+    }
+
+    // MARK: Rules
+
+    mutating func boundary(_ wanted: Boundary?) {
+        guard let wanted else { return }
+        guard let actual = actual.boundary else {
+            add(.add, "tables", "bridge hive, inet hive", "missing", .tables(.replace))
+            for element in wanted.elements { addElement(element) }
+            return
+        }
+        var kept = Set(actual.elements)
+        if wanted.rules != actual.rules {
+            let reason = difference(wanted.rules, actual.rules)
+            if wanted.rules.filter(TableText.isContainer) == actual.rules.filter(TableText.isContainer) {
+                add(.change, "rules", "of the tables bridge hive, inet hive", reason, .tables(.refresh))
+            } else {
+                add(.change, "tables", "bridge hive, inet hive", reason, .tables(.replace))
+                kept = []
+            }
+        }
+        let needed = Set(wanted.elements)
+        // An element whose comment or target changed goes and comes again: with one key there can be but one.
+        for element in kept.subtracting(needed).sorted() {
+            add(
+                .remove, "element", element.description, "not in the configuration", agent: element.agent,
+                .removeElement(element))
+        }
+        for element in wanted.elements where !kept.contains(element) { addElement(element) }
+    }
+
+    private mutating func addElement(_ element: SetElement) {
+        add(.add, "element", element.description, "missing", agent: element.agent, .addElement(element))
+    }
+
+    /// The first rule that is missing or too much, in words.
+    private func difference(_ wanted: [String], _ actual: [String]) -> String {
+        let (wantedSet, actualSet) = (Set(wanted), Set(actual))
+        let missing = wanted.filter { !actualSet.contains($0) }
+        let excess = actual.filter { !wantedSet.contains($0) }
+        var words: [String] = []
+        if let first = missing.first { words.append("missing: \(first)\(more(missing.count))") }
+        if let first = excess.first { words.append("not ours: \(first)\(more(excess.count))") }
+        return words.isEmpty ? "in another order, or repeated" : words.joined(separator: "; ")
+    }
+
+    private func more(_ count: Int) -> String { count > 1 ? " and \(count - 1) more" : "" }
+
+    // MARK: What goes, before anything comes
+
+    mutating func removals(_ desired: NetworkState) {
+        for link in actual.strayLinks {
+            add(.remove, "link", link, "has our mark and belongs to no agent", .removeLink(name: link))
+        }
+        for (name, agent) in actual.agents.sorted(by: { $0.key < $1.key }) {
+            let wanted = desired.agents[name]
+            if let port = agent.port {
+                if let reason = reasonToRemove(port, of: agent, wanted) {
+                    add(.remove, "link", port.name, reason, agent: name, .removeLink(name: port.name))
+                }
+            }
+            if wanted?.namespace?.own != true, let namespace = agent.namespace, namespace.own {
+                add(
+                    .remove, "namespace", namespace.path, "not in the configuration", agent: name,
+                    .removeNamespace(path: namespace.path))
+            }
+        }
+        for link in actual.bridge?.foreignPorts ?? [] where desired.bridge != nil {
+            add(.remove, "port", link, "no agent's", .evict(link: link))
+        }
+    }
+
+    /// Why a pair has to go: for good, or to be made anew.
+    private func reasonToRemove(_ port: Port, of agent: Agent, _ wanted: Agent?) -> String? {
+        guard let wanted, let wantedPort = wanted.port else { return "not in the configuration" }
+        if port.name != wantedPort.name { return "is to be called \(wantedPort.name)" }
+        if agent.inside == nil, wanted.inside != nil { return "its other end is not in \(wanted.namespace?.path ?? "its namespace")" }
+        return nil
+    }
+
+    // MARK: The bridge
+
+    mutating func bridge(_ wanted: Bridge?) {
+        guard var wanted else { return }
+        if !observed.host.hasIPv6 { wanted.ipv6 = nil }
+        var actual = actual.bridge
+        if actual == nil {
+            add(.add, "bridge", wanted.name, "missing", .createBridge)
+        }
+        let addresses = wanted.addresses4.map(\.description) + wanted.addresses6.map(\.description)
+        let present = (actual?.addresses4.map(\.description) ?? []) + (actual?.addresses6.map(\.description) ?? [])
+        for address in present where !addresses.contains(address) {
+            add(.remove, "address", "\(address) of \(wanted.name)", "not in the configuration", .removeAddress(address))
+        }
+        for address in addresses where !present.contains(address) {
+            add(.add, "address", "\(address) of \(wanted.name)", "missing", .addAddress(address))
+        }
+        let neighbours = Set(actual?.neighbours ?? [])
+        for neighbour in neighbours.subtracting(wanted.neighbours).sorted() {
+            add(
+                .remove, "neighbour", "\(neighbour.address) at \(neighbour.mac)", "not in the configuration",
+                .removeNeighbour(neighbour))
+        }
+        for neighbour in wanted.neighbours where !neighbours.contains(neighbour) {
+            add(
+                .add, "neighbour", "\(neighbour.address) at \(neighbour.mac)", "missing", .addNeighbour(neighbour))
+        }
+        guard actual != nil else { return }
+        // These were dealt with one by one.
+        actual?.addresses4 = wanted.addresses4
+        actual?.addresses6 = wanted.addresses6
+        actual?.neighbours = wanted.neighbours
+        actual?.foreignPorts = wanted.foreignPorts
+        if let actual, actual != wanted {
+            add(
+                .change, "bridge", wanted.name, differences(wanted: wanted, actual: actual).reason, .configureBridge)
+        }
+    }
+
+    // MARK: Agents
+
+    mutating func agent(_ name: String, _ wanted: Agent) {
+        let actual = actual.agents[name]
+        guard let wantedPort = wanted.port, let wantedInside = wanted.inside else { return }
+        if actual?.namespace == nil, let namespace = wanted.namespace, namespace.own {
+            add(.add, "namespace", namespace.path, "missing", agent: name, .makeNamespace(agent: name))
+        }
+        guard let actual, let port = actual.port, var inside = actual.inside,
+            reasonToRemove(port, of: actual, wanted) == nil
+        else {
+            add(
+                .add, "link", wantedPort.name, "to \(insideName) in \(wanted.namespace?.path ?? "")", agent: name,
+                .makeLink(agent: name))
+            return
+        }
+        var comparable = wantedPort
+        // Older kernels lack the flag, and say so by not mentioning it.
+        if port.locked == nil, port.bridge != nil { comparable.locked = nil }
+        comparable.up = port.up
+        comparable.fdb = port.fdb
+        if port != comparable {
+            add(
+                .change, "link", port.name, differences(wanted: comparable, actual: port).reason, agent: name,
+                .configurePort(agent: name))
+        }
+        for mac in port.fdb where !wantedPort.fdb.contains(mac) {
+            add(
+                .remove, "fdb", "\(mac) on \(port.name)", "not in the configuration", agent: name,
+                .removeForwarding(agent: name, mac))
+        }
+        for mac in wantedPort.fdb where !port.fdb.contains(mac) || port.bridge != wantedPort.bridge {
+            add(.add, "fdb", "\(mac) on \(port.name)", "missing", agent: name, .addForwarding(agent: name, mac))
+        }
+        if wanted.namespace?.own != true { inside.loopbackUp = nil }
+        if inside != wantedInside {
+            add(
+                .change, "link", "\(insideName) in \(wanted.namespace?.path ?? "")",
+                differences(wanted: wantedInside, actual: inside).reason, agent: name, .configureInside(agent: name))
+        }
+        if !port.up {
+            add(.change, "link", port.name, "up false -> true", agent: name, .raise(agent: name))
+        }
+    }
+
+    // MARK: What goes last
+
+    mutating func leavings(_ desired: NetworkState) {
+        if desired.bridge == nil, let bridge = actual.bridge {
+            add(.remove, "bridge", bridge.name, "not in the configuration", .deleteBridge)
+        }
+        if desired.boundary == nil, actual.boundary != nil {
+            add(.remove, "tables", "bridge hive, inet hive", "not in the configuration", .tables(.delete))
+        }
+    }
+}
