@@ -42,46 +42,41 @@ struct JSONNode: Sendable {
         }
         if let integer = Int(digits) { return negative ? -integer : integer }
         // Up to 2^53 every whole number has a Double of its own.
-        guard let double = Double(digits), double.magnitude <= 0x1p53, let integer = Int(exactly: double) else {
+        guard let double = Double(digits), double.magnitude <= 0x1p53, let integer = Int(exactly: double)
+        else {
             return nil
         }
         return negative ? -integer : integer
     }
-}
 
-/// Where a text came from, for messages: its file, and on which line each key is.
-struct Source: Sendable {
-    let file: String
-    private var lines: [String: Int] = [:]
-
-    init(file: String, root: JSONNode? = nil) {
-        self.file = file
-        if let root { record(root, at: "") }
-    }
-
-    private mutating func record(_ node: JSONNode, at path: String) {
-        guard case .object(let members) = node.value else { return }
-        for member in members {
-            let inner = Self.path(path, member.key)
-            lines[inner] = member.line
-            record(member.node, at: inner)
+    /// The grammar JSON5Number.
+    static func isNumber(_ text: String) -> Bool {
+        var rest = text.utf8[...]
+        func digits(_ isDigit: (UInt8) -> Bool) -> Int {
+            let run = rest.prefix(while: isDigit)
+            rest = rest.dropFirst(run.count)
+            return run.count
         }
-    }
-
-    /// `FILE:LINE`, or `FILE` for a key that is not written there.
-    func place(_ path: String) -> String { lines[path].map { "\(file):\($0)" } ?? file }
-
-    /// - Parameter text: what to say of the key; it follows the key's path.
-    func error(_ path: String, _ text: String, _ kind: HiveError.Kind = .configuration) -> HiveError {
-        HiveError(kind, "\(place(path)): \(path.isEmpty ? "the file" : path) \(text)")
-    }
-
-    /// `agents.beta`, and `agents."a b"` for a key that could be misread.
-    static func path(_ outer: String, _ key: String) -> String {
-        let plain =
-            !key.isEmpty && key.utf8.count <= 80
-            && key.unicodeScalars.allSatisfy { $0.isASCII && ($0.properties.isAlphabetic || "0123456789_$-".unicodeScalars.contains($0)) }
-        let inner = plain ? key : quoted(key)
-        return outer.isEmpty ? inner : "\(outer).\(inner)"
+        let decimal = { (byte: UInt8) in (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+        let hexadecimal = { (byte: UInt8) in Character(Unicode.Scalar(byte)).isHexDigit }
+        if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
+        if ["Infinity", "NaN"].contains(String(Substring(rest))) { return true }
+        if rest.starts(with: "0x".utf8) || rest.starts(with: "0X".utf8) {
+            rest = rest.dropFirst(2)
+            return digits(hexadecimal) > 0 && rest.isEmpty
+        }
+        let leadingZero = rest.first == UInt8(ascii: "0")
+        let whole = digits(decimal)
+        var fraction = 0
+        if rest.first == UInt8(ascii: ".") {
+            rest = rest.dropFirst()
+            fraction = digits(decimal)
+        }
+        guard whole + fraction > 0, !leadingZero || whole == 1 else { return false }
+        guard let exponent = rest.first else { return true }
+        guard exponent == UInt8(ascii: "e") || exponent == UInt8(ascii: "E") else { return false }
+        rest = rest.dropFirst()
+        if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
+        return digits(decimal) > 0 && rest.isEmpty
     }
 }

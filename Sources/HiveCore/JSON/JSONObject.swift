@@ -7,14 +7,17 @@ struct JSONObject {
     private let members: [String: JSONNode]
 
     /// - Parameter keys: those that are known here, or nil where people choose them.
-    init(_ node: JSONNode, at path: String = "", in source: Source, knowing keys: [String]?) throws(HiveError) {
+    init(_ node: JSONNode, at path: String = "", in source: Source, knowing keys: [String]?) throws(HiveError)
+    {
         guard case .object(let members) = node.value else {
             throw source.error(path, "is \(node.shown), but must be an object")
         }
         if let keys {
             for member in members where !keys.contains(member.key) {
                 let known = keys.map { "\"\($0)\"" }.joined(separator: ", ")
-                let hint = nearest(to: member.key, among: keys).map { "did you mean \"\($0)\"?" } ?? "known here: \(known)"
+                let hint =
+                    nearest(to: member.key, among: keys).map { "did you mean \"\($0)\"?" }
+                    ?? "known here: \(known)"
                 throw source.error(Source.path(path, member.key), "is not a known key; \(hint)")
             }
         }
@@ -41,12 +44,16 @@ struct JSONObject {
     /// - Parameter expected: "the name of a link"; it follows "must be".
     func string(_ key: String, _ expected: String = "a string") throws(HiveError) -> String? {
         guard let node = members[key] else { return nil }
-        guard case .string(let text) = node.value else { throw error(key, "is \(node.shown), but must be \(expected)") }
+        guard case .string(let text) = node.value else {
+            throw error(key, "is \(node.shown), but must be \(expected)")
+        }
         return text
     }
 
     /// A string that spells a value.
-    func value<Value: LosslessStringConvertible>(_ key: String, _ expected: String) throws(HiveError) -> Value? {
+    func value<Value: LosslessStringConvertible>(_ key: String, _ expected: String) throws(HiveError)
+        -> Value?
+    {
         guard let text = try string(key, expected) else { return nil }
         // inet_pton reads a C string and would take what stands before a NUL for the whole.
         guard !text.utf8.contains(0), let value = Value(text) else {
@@ -58,7 +65,9 @@ struct JSONObject {
     func integer(_ key: String, _ range: ClosedRange<Int>) throws(HiveError) -> Int? {
         guard let node = members[key] else { return nil }
         let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
-        guard case .number(let text) = node.value else { throw error(key, "is \(node.shown), but must be \(expected)") }
+        guard case .number(let text) = node.value else {
+            throw error(key, "is \(node.shown), but must be \(expected)")
+        }
         guard let number = node.integer, range.contains(number) else {
             throw error(key, "is \(text.prefix(80)), but must be \(expected)")
         }

@@ -50,8 +50,14 @@ struct JSONParser {
         let start = line
         guard let scalar = current else { throw ended() }
         switch scalar {
-        case "{": return JSONNode(value: .object(try nested("object") { parser throws(HiveError) in try parser.members() }), line: start)
-        case "[": return JSONNode(value: .array(try nested("list") { parser throws(HiveError) in try parser.elements() }), line: start)
+        case "{":
+            return JSONNode(
+                value: .object(try nested("object") { parser throws(HiveError) in try parser.members() }),
+                line: start)
+        case "[":
+            return JSONNode(
+                value: .array(try nested("list") { parser throws(HiveError) in try parser.elements() }),
+                line: start)
         case "\"", "'": return JSONNode(value: .string(try string()), line: start)
         case "0"..."9", "+", "-", ".": return JSONNode(value: .number(try number()), line: start)
         default:
@@ -61,7 +67,9 @@ struct JSONParser {
             case "null": take("null"); return JSONNode(value: .null, line: start)
             case "Infinity", "NaN": return JSONNode(value: .number(try number()), line: start)
             case "": throw error("unexpected \(found) where a value is expected\(after)")
-            case let word: throw error("unexpected \(quoted(word)) where a value is expected\(after); a string needs quotes")
+            case let word:
+                throw error(
+                    "unexpected \(quoted(word)) where a value is expected\(after); a string needs quotes")
             }
         }
     }
@@ -92,11 +100,14 @@ struct JSONParser {
             let key = try key()
             path = Source.path(outer, key)
             if let first = seen.updateValue(start, forKey: key) {
-                throw HiveError(.configuration, "\(file):\(start): \(path) is given twice, first on line \(first)")
+                throw HiveError(
+                    .configuration, "\(file):\(start): \(path) is given twice, first on line \(first)")
             }
             try skip()
             guard current == ":" else {
-                throw current == nil ? ended() : error("unexpected \(found) after the key \(quoted(key)), where \":\" is expected")
+                throw current == nil
+                    ? ended()
+                    : error("unexpected \(found) after the key \(quoted(key)), where \":\" is expected")
             }
             advance()
             members.append(JSONNode.Member(key: key, line: start, node: try value()))
@@ -140,43 +151,16 @@ struct JSONParser {
 
     private mutating func number() throws(HiveError) -> String {
         let start = index
-        while let scalar = current, scalar.isASCII, scalar.properties.isAlphabetic || "0123456789.+-_".unicodeScalars.contains(scalar) {
+        while let scalar = current, scalar.isASCII,
+            scalar.properties.isAlphabetic || "0123456789.+-_".unicodeScalars.contains(scalar)
+        {
             advance()
         }
         let text = String(String.UnicodeScalarView(scalars[start..<index]))
-        guard Self.isNumber(text) else { throw error("\(path.isEmpty ? "the value" : path) is \(quoted(text)), which is not a number") }
+        guard JSONNode.isNumber(text) else {
+            throw error("\(path.isEmpty ? "the value" : path) is \(quoted(text)), which is not a number")
+        }
         return text
-    }
-
-    /// The grammar JSON5Number.
-    private static func isNumber(_ text: String) -> Bool {
-        var rest = text.utf8[...]
-        func digits(_ isDigit: (UInt8) -> Bool) -> Int {
-            let run = rest.prefix(while: isDigit)
-            rest = rest.dropFirst(run.count)
-            return run.count
-        }
-        let decimal = { (byte: UInt8) in (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
-        let hexadecimal = { (byte: UInt8) in Character(Unicode.Scalar(byte)).isHexDigit }
-        if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
-        if ["Infinity", "NaN"].contains(String(Substring(rest))) { return true }
-        if rest.starts(with: "0x".utf8) || rest.starts(with: "0X".utf8) {
-            rest = rest.dropFirst(2)
-            return digits(hexadecimal) > 0 && rest.isEmpty
-        }
-        let leadingZero = rest.first == UInt8(ascii: "0")
-        let whole = digits(decimal)
-        var fraction = 0
-        if rest.first == UInt8(ascii: ".") {
-            rest = rest.dropFirst()
-            fraction = digits(decimal)
-        }
-        guard whole + fraction > 0, !leadingZero || whole == 1 else { return false }
-        guard let exponent = rest.first else { return true }
-        guard exponent == UInt8(ascii: "e") || exponent == UInt8(ascii: "E") else { return false }
-        rest = rest.dropFirst()
-        if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
-        return digits(decimal) > 0 && rest.isEmpty
     }
 
     private mutating func string() throws(HiveError) -> String {
@@ -190,7 +174,9 @@ struct JSONParser {
             if scalar == "\\" {
                 if let meant = try escape() { text.append(meant) }
             } else if scalar.value < 0x20, scalar != "\t" {
-                throw error("a control character in a string must be written as \\u00\(scalar.value < 16 ? "0" : "")\(String(scalar.value, radix: 16))")
+                throw error(
+                    "a control character in a string must be written as \\u00\(scalar.value < 16 ? "0" : "")\(String(scalar.value, radix: 16))"
+                )
             } else {
                 text.append(scalar)
             }
@@ -266,7 +252,9 @@ struct JSONParser {
     private func peekWord() -> String {
         var word = String.UnicodeScalarView()
         for scalar in scalars[index...] {
-            let fits = "$_".unicodeScalars.contains(scalar) || (word.isEmpty ? scalar.properties.isIDStart : scalar.properties.isIDContinue)
+            let fits =
+                "$_".unicodeScalars.contains(scalar)
+                || (word.isEmpty ? scalar.properties.isIDStart : scalar.properties.isIDContinue)
             guard fits else { break }
             word.append(scalar)
         }
@@ -277,14 +265,17 @@ struct JSONParser {
     private mutating func skip() throws(HiveError) {
         while let scalar = current {
             if scalar == "/", next == "/" {
-                while let scalar = current, !["\n", "\r", "\u{2028}", "\u{2029}"].contains(scalar) { advance() }
+                while let scalar = current, !["\n", "\r", "\u{2028}", "\u{2029}"].contains(scalar) {
+                    advance()
+                }
             } else if scalar == "/", next == "*" {
                 let start = line
                 advance()
                 advance()
                 while current != "*" || next != "/" {
                     guard current != nil else {
-                        throw HiveError(.configuration, "\(file):\(start): the comment that begins here has no end")
+                        throw HiveError(
+                            .configuration, "\(file):\(start): the comment that begins here has no end")
                     }
                     advance()
                 }
@@ -302,6 +293,7 @@ struct JSONParser {
 
     private func ended() -> HiveError {
         guard let open = openings.last else { return error("the text ends too early") }
-        return error("the text ends inside the \(open.what) that begins on line \(open.line); is the file complete?")
+        return error(
+            "the text ends inside the \(open.what) that begins on line \(open.line); is the file complete?")
     }
 }
