@@ -188,12 +188,26 @@ import Testing
         {
             try Configuration(path: "/dev/null")
         }
-        // Root may read everything, so this needs somebody else.
-        if geteuid() != 0 {
-            try directory.write("{}", to: "hive.json")
-            chmod("\(directory.path)/hive.json", 0)
-            #expect(throws: HiveError.self) { try Configuration(path: "\(directory.path)/hive.json") }
+    }
+
+    @Test func aFileThatOnlyOthersMayRead() throws {
+        let directory = try TemporaryDirectory()
+        try directory.write("{}", to: "hive.json")
+        let path = "\(directory.path)/hive.json"
+        // setfsuid(2) is not in Swift's module of the C library.
+        let symbol = try #require(dlsym(nil, "setfsuid"))
+        let become = unsafeBitCast(symbol, to: (@convention(c) (uid_t) -> Int32).self)
+        #expect(chmod(path, 0) == 0 && chmod(directory.path, 0o755) == 0)
+        let error = #expect(throws: HiveError.self) {
+            // Root may read everything, so this thread is somebody else for as long as it takes.
+            let user = become(65534)
+            defer { _ = become(uid_t(user)) }
+            _ = try Configuration(path: path)
         }
+        #expect(error.map(directory.without) == "cannot read DIR/hive.json: Permission denied")
+        #expect(error?.sysexit == 77)
+        #expect(chmod(path, 0o600) == 0)
+        #expect(throws: Never.self) { try Configuration(path: path) }
     }
 
     @Test func theWholeWay() throws {

@@ -14,7 +14,7 @@ struct JSONParser {
     private var index = 0
     private var line = 1
     /// The keys that lead to where we are.
-    private var path = ""
+    private var keys: [String] = []
     /// What is open, innermost last: "object", "list".
     private var openings: [(what: String, line: Int)] = []
 
@@ -92,13 +92,12 @@ struct JSONParser {
     private mutating func members() throws(HiveError) -> [JSONNode.Member] {
         var members: [JSONNode.Member] = []
         var seen: [String: Int] = [:]
-        let outer = path
         while true {
             try skip()
             if current == "}" { return members }
             let start = line
             let key = try key()
-            path = Source.path(outer, key)
+            keys.append(key)
             if let first = seen.updateValue(start, forKey: key) {
                 throw HiveError(
                     .configuration, "\(file):\(start): \(path) is given twice, first on line \(first)")
@@ -112,7 +111,7 @@ struct JSONParser {
             advance()
             members.append(JSONNode.Member(key: key, line: start, node: try value()))
             try separator("}")
-            path = outer
+            keys.removeLast()
         }
     }
 
@@ -151,12 +150,13 @@ struct JSONParser {
 
     private mutating func number() throws(HiveError) -> String {
         let start = index
-        while let scalar = current, scalar.isASCII,
-            scalar.properties.isAlphabetic || "0123456789.+-_".unicodeScalars.contains(scalar)
-        {
-            advance()
+        scan: while let scalar = current {
+            switch scalar {
+            case "0"..."9", "a"..."z", "A"..."Z", ".", "+", "-", "_": advance()
+            default: break scan
+            }
         }
-        let text = String(String.UnicodeScalarView(scalars[start..<index]))
+        let text = text(start..<index)
         guard JSONNode.isNumber(text) else {
             throw error("\(path.isEmpty ? "the value" : path) is \(quoted(text)), which is not a number")
         }
@@ -239,6 +239,7 @@ struct JSONParser {
     private var current: Unicode.Scalar? { index < scalars.count ? scalars[index] : nil }
     private var next: Unicode.Scalar? { index + 1 < scalars.count ? scalars[index + 1] : nil }
     private var found: String { current.map { quoted(String($0)) } ?? "end" }
+    private var path: String { keys.reduce("") { Source.path($0, $1) } }
     private var after: String { path.isEmpty ? "" : " at \(path)" }
 
     private mutating func advance() {
@@ -250,16 +251,23 @@ struct JSONParser {
 
     /// An unquoted key or a word such as `true`; empty if none is here.
     private func peekWord() -> String {
-        var word = String.UnicodeScalarView()
-        for scalar in scalars[index...] {
+        var end = index
+        while end < scalars.count {
+            let scalar = scalars[end]
             let fits =
-                "$_".unicodeScalars.contains(scalar)
-                || (word.isEmpty ? scalar.properties.isIDStart : scalar.properties.isIDContinue)
+                switch scalar {
+                case "a"..."z", "A"..."Z", "$", "_": true
+                case "0"..."9": end > index
+                case _ where scalar.isASCII: false
+                default: end == index ? scalar.properties.isIDStart : scalar.properties.isIDContinue
+                }
             guard fits else { break }
-            word.append(scalar)
+            end += 1
         }
-        return String(word)
+        return text(index..<end)
     }
+
+    private func text(_ range: Range<Int>) -> String { String(String.UnicodeScalarView(scalars[range])) }
 
     /// White space and comments.
     private mutating func skip() throws(HiveError) {
@@ -281,11 +289,18 @@ struct JSONParser {
                 }
                 advance()
                 advance()
-            } else if scalar.properties.isWhitespace || scalar == "\u{feff}" {
+            } else if Self.isSpace(scalar) {
                 advance()
             } else {
                 return
             }
+        }
+    }
+
+    private static func isSpace(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar {
+        case " ", "\t"..."\r", "\u{feff}": true
+        default: !scalar.isASCII && scalar.properties.isWhitespace
         }
     }
 

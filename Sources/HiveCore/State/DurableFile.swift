@@ -76,7 +76,8 @@ enum DurableFile {
         for left in try entries(of: directory) where left.hasPrefix(".\(name).") && left.hasSuffix(".tmp") {
             unlink("\(directory)/\(left)")
         }
-        let temporary = "\(directory)/.\(name).\(getpid()).tmp"
+        // Random, so that two writers never write into one file.
+        let temporary = "\(directory)/.\(name).\(String(UInt64.random(in: 0...UInt64.max), radix: 36)).tmp"
         let file = retrying { open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644) }
         guard file >= 0 else { throw Failure(cannot: "write \(temporary)", errno) }
         do throws(Failure) {
