@@ -1,0 +1,141 @@
+public import HiveNet
+
+/// What people say of one agent: in `hive.json` under `agents.NAME`, or in a file `agents.d/NAME.json`.
+public struct AgentSettings: Equatable, Sendable {
+    /// The port of the agent's web page: the only one that the gateway may connect to. 1 to 65535.
+    public var webPort: UInt16?
+    public var egress: Egress
+    /// Nil for a leased address.
+    public var address4: IPv4Address?
+    /// Nil for the address with the same number as the IPv4 one.
+    public var address6: IPv6Address?
+    public var namespace: NetworkSpec.Namespace
+
+    public init(
+        webPort: UInt16? = nil, egress: Egress = .none, address4: IPv4Address? = nil,
+        address6: IPv6Address? = nil,
+        namespace: NetworkSpec.Namespace = .own
+    ) {
+        self.webPort = webPort
+        self.egress = egress
+        self.address4 = address4
+        self.address6 = address6
+        self.namespace = namespace
+    }
+
+    static let keys = ["web", "egress", "address4", "address6", "namespace"]
+
+    /// In bytes. Somewhat above any path that a container manager makes.
+    static let maximumPathLength = 150
+    /// `PID_MAX_LIMIT` of include/linux/threads.h.
+    static let processes = 1...4_194_304
+
+    init(_ object: JSONObject) throws(HiveError) {
+        self.init()
+        if let web = try object.object("web", knowing: ["port"]) {
+            guard let port = try web.integer("port", 1...65535) else {
+                throw object.error("web", "has no port: write { port: 8080 }, or leave web out")
+            }
+            webPort = UInt16(port)
+        }
+        if let text = try object.string("egress", Self.egressValues) {
+            guard let egress = Egress(rawValue: text) else {
+                let near = nearest(to: text, among: Egress.allCases.map(\.rawValue))
+                let hint = near.map { "; did you mean \"\($0)\"?" } ?? ""
+                throw object.error("egress", "is \(quoted(text)), but must be \(Self.egressValues)\(hint)")
+            }
+            self.egress = egress
+        }
+        address4 = try object.value("address4", "an IPv4 address")
+        address6 = try object.value("address6", "an IPv6 address")
+        if let node = object.node("namespace") { namespace = try Self.namespace(node, object) }
+    }
+
+    private static var egressValues: String {
+        Egress.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
+    }
+
+    private static func namespace(_ node: JSONNode, _ object: JSONObject) throws(HiveError)
+        -> NetworkSpec.Namespace
+    {
+        switch node.value {
+        case .string(let path):
+            guard path.hasPrefix("/") else {
+                throw object.error(
+                    "namespace", "is \(quoted(path)), but must be an absolute path, or { pid: NUMBER }")
+            }
+            guard path.utf8.count <= maximumPathLength, !path.utf8.contains(0) else {
+                throw object.error(
+                    "namespace",
+                    "is \(quoted(path)), but a path may have at most \(maximumPathLength) bytes, and no NUL")
+            }
+            return .path(path)
+        case .object:
+            let process = try object.object("namespace", knowing: ["pid"])
+            guard let pid = try process?.integer("pid", processes) else {
+                throw object.error(
+                    "namespace", "has no pid: write { pid: NUMBER }, or the path of a namespace")
+            }
+            return .process(Int32(pid))
+        default:
+            throw object.error("namespace", "is \(node.shown), but must be a path, or { pid: NUMBER }")
+        }
+    }
+
+    /// JSON that reads back as the same settings. Defaults are left out.
+    var text: String {
+        var members: [String] = []
+        if let webPort { members.append("\"web\": { \"port\": \(webPort) }") }
+        if egress != .none { members.append("\"egress\": \"\(egress.rawValue)\"") }
+        if let address4 { members.append("\"address4\": \"\(address4)\"") }
+        if let address6 { members.append("\"address6\": \"\(address6)\"") }
+        switch namespace {
+        case .own: break
+        case .path(let path): members.append("\"namespace\": \(Self.string(path))")
+        case .process(let pid): members.append("\"namespace\": { \"pid\": \(pid) }")
+        }
+        return members.isEmpty ? "{}\n" : "{\n  " + members.joined(separator: ",\n  ") + "\n}\n"
+    }
+
+    /// A JSON string (RFC 8259, section 7).
+    private static func string(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar.value {
+            case 0x22, 0x5c: result += "\\\(scalar)"
+            case 0..<0x20:
+                result += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}
+
+/// One agent's settings, and where they are written.
+struct Declaration: Sendable {
+    let name: String
+    let settings: AgentSettings
+    let source: Source
+    /// Of the agent's object in the file: `agents.beta`, or empty in a file of its own.
+    let path: String
+
+    init(name: String, _ object: JSONObject) throws(HiveError) {
+        self.name = name
+        settings = try AgentSettings(object)
+        source = object.source
+        path = object.path
+    }
+
+    /// From a file `agents.d/NAME.json`.
+    init(name: String, text: [UInt8], file: String) throws(HiveError) {
+        let root = try JSONParser.parse(text, file: file)
+        let source = Source(file: file, root: root)
+        try self.init(name: name, JSONObject(root, in: source, knowing: AgentSettings.keys))
+    }
+
+    /// `FILE:LINE` of a key, or of the agent itself.
+    func place(_ key: String? = nil) -> String { source.place(key.map { Source.path(path, $0) } ?? path) }
+
+    func error(_ key: String, _ text: String) -> HiveError { source.error(Source.path(path, key), text) }
+}

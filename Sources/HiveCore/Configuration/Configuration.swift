@@ -1,0 +1,91 @@
+/// What `hive.json` says, each value checked by itself and with the defaults filled in. What agents have to
+/// agree on among themselves (addresses, names of links, how many they are) `Hive` checks.
+public struct Configuration: Sendable {
+    /// Where the configuration is unless the command line or `HIVE_CONFIG` says otherwise.
+    public static let standardPath = "/etc/hive/hive.json"
+    /// Where agents made at run time and leases are kept unless the command line says otherwise.
+    public static let standardStateDirectory = "/var/lib/hive"
+
+    /// Who, besides root, may connect to agents.
+    public struct Gateway: Equatable, Sendable {
+        /// The name of a user of the host.
+        public var user = "www-data"
+        /// Somebody wrote the name down. If not, and the host has no such user, then only root may connect.
+        public var isExplicit = false
+    }
+
+    /// The path of the file, as it was given.
+    public var file: String { source.file }
+    public let network: NetworkSettings
+    public let gateway: Gateway
+    /// In the order of their names.
+    let agents: [Declaration]
+    let source: Source
+
+    /// The settings of the agents in this file, by name.
+    public var agentSettings: [String: AgentSettings] {
+        Dictionary(agents.map { ($0.name, $0.settings) }) { first, _ in first }
+    }
+
+    /// Nothing but defaults, for a host where all agents are files of the state directory.
+    ///
+    /// - Parameter file: the path to name in messages.
+    public init(defaultsFor file: String) {
+        source = Source(file: file)
+        network = NetworkSettings()
+        gateway = Gateway()
+        agents = []
+    }
+
+    /// Reads and checks a file.
+    ///
+    /// - Throws: the first error, naming file, line, key and value.
+    public init(path: String) throws(HiveError) {
+        let bytes: [UInt8]
+        do throws(DurableFile.Failure) {
+            bytes = try DurableFile.read(path)
+        } catch {
+            let kind = error.isMissing ? HiveError.Kind.configuration : error.error.kind
+            throw HiveError(kind, error.error.description)
+        }
+        try self.init(text: bytes, file: path)
+    }
+
+    /// - Parameters:
+    ///   - text: JSON5 in UTF-8.
+    ///   - file: the path to name in messages.
+    public init(text: [UInt8], file: String) throws(HiveError) {
+        let root = try JSONParser.parse(text, file: file)
+        source = Source(file: file, root: root)
+        let hive = try JSONObject(root, in: source, knowing: ["network", "gateway", "agents"])
+        network = try NetworkSettings(hive.object("network", knowing: NetworkSettings.keys))
+        gateway = try Gateway(hive.object("gateway", knowing: ["user"]))
+
+        var agents: [Declaration] = []
+        if let object = try hive.object("agents", knowing: nil) {
+            for name in object.keys {
+                guard AgentName.isValid(name) else {
+                    throw object.error(name, "is not a name for an agent: it must be \(AgentName.rule)")
+                }
+                if let entry = try object.object(name, knowing: AgentSettings.keys) {
+                    agents.append(try Declaration(name: name, entry))
+                }
+            }
+        }
+        self.agents = agents
+    }
+}
+
+extension Configuration.Gateway {
+    init(_ object: JSONObject?) throws(HiveError) {
+        self.init()
+        guard let object, let user = try object.string("user", "the name of a user") else { return }
+        // A colon or a line feed would be another field or line of /etc/passwd, a NUL the end of a C string.
+        let forbidden = user.unicodeScalars.contains { $0 == ":" || $0.value < 0x21 || $0.value == 0x7f }
+        guard !user.isEmpty, !forbidden, user.utf8.count <= 256 else {
+            throw object.error("user", "is \(quoted(user)), which is not the name of a user")
+        }
+        self.user = user
+        isExplicit = true
+    }
+}

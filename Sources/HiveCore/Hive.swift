@@ -1,0 +1,96 @@
+public import HiveNet
+
+/// A hive as its configuration, its files of agents and its leases describe it: everything checked, every agent
+/// with its addresses. Nothing is written until `leases` are saved.
+public struct Hive: Sendable {
+    public let configuration: Configuration
+    /// All agents, those of the configuration and those made at run time, in the order of their names.
+    public let agents: [NetworkSpec.Agent]
+    /// The leases that go with `agents`. Save them before the kernel hears of an address.
+    public let leases: Leases
+    /// `leases` differ from what the state directory holds.
+    public let leasesChanged: Bool
+
+    private let declarations: [Declaration]
+    private let savedLeases: Leases
+
+    /// Reads everything and checks it.
+    ///
+    /// A missing configuration at the default path is no error when agents were made at run time: then all the
+    /// defaults hold. Somebody who names a file means it.
+    ///
+    /// - Parameters:
+    ///   - configPath: JSON5; see `Configuration`.
+    ///   - explicit: the path was given on the command line or in the environment.
+    ///   - canBeEmpty: a missing configuration and no agents are no error either: an agent is about to be added.
+    /// - Throws: the first error, naming file, line, key and value.
+    public static func load(
+        configPath: String = Configuration.standardPath, explicit: Bool = false,
+        stateDirectory: StateDirectory = StateDirectory(), canBeEmpty: Bool = false
+    ) throws(HiveError) -> Hive {
+        let added = try stateDirectory.agents.declarations()
+        let configuration: Configuration
+        if explicit || DurableFile.exists(configPath) {
+            configuration = try Configuration(path: configPath)
+        } else {
+            guard canBeEmpty || !added.isEmpty else {
+                throw HiveError(
+                    .configuration,
+                    "there is no \(configPath): write one, for example { agents: { alpha: { web: { port: 8080 } } } }, "
+                        + "or add an agent with: hivectl net add NAME")
+            }
+            configuration = Configuration(defaultsFor: configPath)
+        }
+        return try Hive(configuration, added: added, leases: Leases.load(stateDirectory))
+    }
+
+    /// - Parameters:
+    ///   - added: the agents of the state directory.
+    ///   - leases: as saved.
+    init(_ configuration: Configuration, added: [Declaration], leases: Leases) throws(HiveError) {
+        self.configuration = configuration
+        savedLeases = leases
+        declarations = (configuration.agents + added).sorted { $0.name < $1.name }
+        let checks = HiveChecks(configuration: configuration, agents: declarations)
+        try checks.names()
+        try checks.count()
+        try checks.namespaces()
+        var addresses = try AddressPlan(configuration: configuration, agents: declarations)
+        let (agents, newLeases) = try addresses.settle(leases)
+        self.agents = agents
+        self.leases = newLeases
+        leasesChanged = newLeases != leases
+    }
+
+    /// The hive with one agent more, as `AgentDirectory.add` would make it.
+    ///
+    /// - Throws: what would be wrong with it; `usage` for the name.
+    public func adding(_ name: String, _ settings: AgentSettings, in directory: AgentDirectory)
+        throws(HiveError) -> Hive
+    {
+        let declaration = try directory.declaration(name, settings, besides: configuration)
+        let added = declarations.filter { $0.path.isEmpty } + [declaration]
+        return try Hive(configuration, added: added, leases: savedLeases)
+    }
+
+    /// What the network has to be.
+    ///
+    /// - Throws: when the configuration names a gateway user that the host does not have.
+    public func spec() throws(HiveError) -> NetworkSpec { try spec(userID: UserID.named) }
+
+    /// - Parameter userID: the id of a user of the host, nil when there is none of that name.
+    func spec(userID: (String) throws(HiveError) -> UInt32?) throws(HiveError) -> NetworkSpec {
+        let gateway = configuration.gateway
+        let user = try userID(gateway.user)
+        guard user != nil || !gateway.isExplicit else {
+            throw configuration.source.error(
+                "gateway.user", "is \(quoted(gateway.user)), but this host has no user of that name")
+        }
+        let network = configuration.network
+        return NetworkSpec(
+            bridge: network.bridge, interfacePrefix: network.interfacePrefix, subnet4: network.subnet4,
+            subnet6: network.subnet6, mtu: network.mtu,
+            // Root may connect anyway.
+            gatewayUsers: user.map { $0 == 0 ? [] : [$0] } ?? [], agents: agents)
+    }
+}

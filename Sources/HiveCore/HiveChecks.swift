@@ -1,0 +1,92 @@
+internal import HiveNet
+
+/// What agents have to agree on among themselves, apart from addresses.
+struct HiveChecks {
+    let configuration: Configuration
+    /// In the order of their names.
+    let agents: [Declaration]
+
+    /// Ports of a Linux bridge: `BR_MAX_PORTS` is 1 << `BR_PORT_BITS`, 10, and port 0 is none
+    /// (net/bridge/br_private.h).
+    static let maximumPorts = 1023
+
+    /// Every name once, and every link's name too.
+    func names() throws(HiveError) {
+        for (agent, next) in zip(agents, agents.dropFirst()) where agent.name == next.name {
+            let (first, second) = agent.path.isEmpty ? (next, agent) : (agent, next)
+            throw HiveError(
+                .configuration,
+                "\(second.source.file): the agent \(quoted(agent.name)) is in \(first.place()) already; remove one of the two"
+            )
+        }
+        let prefix = configuration.network.interfacePrefix
+        var owners: [String: Declaration] = [:]
+        for agent in agents {
+            let link = LinkName.host(agent: agent.name, prefix: prefix)
+            guard !NetworkSettings.reserved.contains(link) else {
+                throw HiveError(
+                    .configuration,
+                    "\(agent.place()): the agent \(quoted(agent.name)) would have the link \(quoted(link)), a name that the kernel "
+                        + "uses for something else: choose another name or another network.interfacePrefix")
+            }
+            if let other = owners.updateValue(agent, forKey: link) {
+                throw HiveError(
+                    .configuration,
+                    "\(agent.place()): the agents \(quoted(agent.name)) and \(quoted(other.name)) (\(other.place())) would both have the "
+                        + "link \(quoted(link)): rename one of the two")
+            }
+        }
+    }
+
+    /// Not more agents than addresses, nor than ports of the bridge.
+    func count() throws(HiveError) {
+        let network = configuration.network
+        let source = configuration.source
+        guard agents.count <= network.capacity4 else {
+            throw source.error(
+                "network.subnet4",
+                "is \(network.subnet4), which holds \(counted(network.capacity4, "agent")), but there are \(agents.count)"
+            )
+        }
+        if let subnet6 = network.subnet6, let capacity = network.capacity6, agents.count > capacity {
+            throw source.error(
+                "network.subnet6",
+                "is \(subnet6), which holds \(counted(capacity, "agent")), but there are \(agents.count)")
+        }
+        guard agents.count <= Self.maximumPorts else {
+            throw HiveError(
+                .configuration,
+                "\(source.place("agents")): there are \(agents.count) agents, but a Linux bridge has only \(Self.maximumPorts) ports"
+            )
+        }
+    }
+
+    /// No two agents in one namespace, as far as that shows without asking the kernel.
+    func namespaces() throws(HiveError) {
+        var owners: [NetworkSpec.Namespace: Declaration] = [:]
+        for agent in agents {
+            let shown: String
+            switch agent.settings.namespace {
+            case .own: continue
+            case .path(let path):
+                shown = "is \(quoted(path))"
+                let name = path.split(separator: "/").last.map(String.init) ?? ""
+                // `ip netns` looks for them in /run/netns, which /var/run/netns leads to as well.
+                if path.hasSuffix("/run/netns/\(name)"), name.hasPrefix("hive-"),
+                    AgentName.isValid(String(name.dropFirst(5)))
+                {
+                    throw agent.error(
+                        "namespace",
+                        "\(shown), but namespaces called hive-NAME are those that Hive makes itself")
+                }
+            case .process(let pid): shown = "is that of process \(pid)"
+            }
+            if let other = owners.updateValue(agent, forKey: agent.settings.namespace) {
+                throw agent.error(
+                    "namespace",
+                    "\(shown), which the agent \(quoted(other.name)) is in already (\(other.place("namespace")))"
+                )
+            }
+        }
+    }
+}

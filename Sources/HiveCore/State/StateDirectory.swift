@@ -1,0 +1,26 @@
+/// The directory in which Hive keeps what must outlive a process: agents made at run time, leases, and the lock.
+public struct StateDirectory: Sendable {
+    public let path: String
+
+    public init(_ path: String = Configuration.standardStateDirectory) { self.path = path }
+
+    /// The agents made at run time.
+    public var agents: AgentDirectory { AgentDirectory(stateDirectory: path) }
+
+    /// `STATE/leases.json`.
+    public var leases: String { "\(path)/\(Self.leasesName)" }
+
+    static let leasesName = "leases.json"
+
+    /// Makes the directory, and those above it, where missing. Mode 0755: everybody may see what the network is.
+    public func make() throws(HiveError) {
+        do throws(DurableFile.Failure) { try DurableFile.makeDirectory(path) } catch { throw error.error }
+    }
+
+    /// Waits to be the only one who changes the hive, on the file `STATE/lock`. The directory must exist.
+    ///
+    /// - Parameter wait: called once when that takes longer than a second, with the holder's process id if known.
+    public func lock(wait: (_ holder: Int32?) -> Void) throws(HiveError) -> FileLock {
+        try FileLock(path: "\(path)/lock", wait: wait)
+    }
+}
