@@ -1,11 +1,12 @@
 import HiveCommand
+import HiveCore
 
 /// The tree of commands. Each has a file of its own.
 enum Hivectl {
     static let version = "0.1.0"
 
     static func program() -> Program {
-        Program(tree(), version: version, suggest: { _, _ in nil })
+        Program(tree(), version: version, suggest: { nearest(to: $0, among: $1) }, explain: explain)
     }
 
     static func tree() -> Command {

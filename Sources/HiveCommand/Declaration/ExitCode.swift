@@ -5,6 +5,8 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
     case changes = 2
     /// The corresponding C constant is `EX_USAGE`.
     case usage = 64
+    /// A file that we wrote ourselves is damaged (`EX_DATAERR`).
+    case dataError = 65
     /// A service or a kernel feature is missing (`EX_UNAVAILABLE`).
     case unavailable = 69
     /// A fault of the program itself, or a result that is not what was asked for (`EX_SOFTWARE`).

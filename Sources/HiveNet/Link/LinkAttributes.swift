@@ -62,7 +62,6 @@ extension Attribute where Scope == BridgeScope, Value == UInt32 {
 }
 extension Attribute where Scope == BridgeScope, Value == UInt8 {
     static var multicastSnooping: Self { .init(IFLA_BR_MCAST_SNOOPING, "IFLA_BR_MCAST_SNOOPING") }
-    static var vlanFiltering: Self { .init(IFLA_BR_VLAN_FILTERING, "IFLA_BR_VLAN_FILTERING") }
 }
 
 extension Attribute where Scope == BridgePortScope, Value == UInt8 {

@@ -20,7 +20,7 @@ struct LinkRecord {
     let bridgePort: BridgePortData?
 
     struct BridgeData {
-        let stp, multicastSnooping, vlanFiltering: Bool
+        let stp, multicastSnooping: Bool
     }
 
     struct BridgePortData {
@@ -55,8 +55,7 @@ struct LinkRecord {
         if kind == "bridge" {
             let data = info[.bridge]
             bridge = BridgeData(
-                stp: data[.stpState] ?? 0 != 0, multicastSnooping: data[.multicastSnooping] ?? 0 != 0,
-                vlanFiltering: data[.vlanFiltering] ?? 0 != 0)
+                stp: data[.stpState] ?? 0 != 0, multicastSnooping: data[.multicastSnooping] ?? 0 != 0)
         } else {
             bridge = nil
         }

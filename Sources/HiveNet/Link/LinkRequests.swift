@@ -179,7 +179,6 @@ extension Bridge {
     fileprivate func put(in writer: AttributeWriter<BridgeScope>) {
         writer.put(.stpState, stp ? 1 : 0)
         writer.put(.multicastSnooping, multicastSnooping ? 1 : 0)
-        writer.put(.vlanFiltering, vlanFiltering ? 1 : 0)
     }
 }
 

@@ -119,12 +119,14 @@ struct ExpressionObject: ~Copyable {
             try self.init("lookup")
             set(NFTNL_EXPR_LOOKUP_SREG, register.number)
             set(NFTNL_EXPR_LOOKUP_SET, name)
-            if inverted { set(NFTNL_EXPR_LOOKUP_FLAGS, UInt32(NFT_LOOKUP_F_INV.rawValue)) }
+            // Flags of 0 too: the kernel reports them, and what it gives back should print like what we wrote.
+            set(NFTNL_EXPR_LOOKUP_FLAGS, inverted ? UInt32(NFT_LOOKUP_F_INV.rawValue) : 0)
         case .verdictMap(let name, let register):
             try self.init("lookup")
             set(NFTNL_EXPR_LOOKUP_SREG, register.number)
             set(NFTNL_EXPR_LOOKUP_SET, name)
             set(NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT.rawValue)
+            set(NFTNL_EXPR_LOOKUP_FLAGS, 0)
         case .destinationType:
             try self.init("fib")
             set(NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE.rawValue)

@@ -179,6 +179,9 @@ struct SetObject: ~Copyable {
         object.put(NFTNL_SET_KEY_LEN, UInt32(set.keyLength))
         // nf_tables_newset demands one: a transaction's other messages could refer to the set by it. Ours use the name.
         object.put(NFTNL_SET_ID, 1)
+        // By it `nft list` knows how to print a number or a name; the kernel only stores it.
+        let order = UserData.keyByteOrder(isHost: set.isHostOrdered)
+        nftnl_set_set_data(object.pointer, UInt16(NFTNL_SET_USERDATA.rawValue), order, UInt32(order.count))
         if set.holdsVerdicts { object.put(NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT.rawValue) }
         if set.counts {
             nftnl_set_add_expr(object.pointer, try ExpressionObject.elementCounter().release())
@@ -239,6 +242,10 @@ struct SetObject: ~Copyable {
 /// (`NFTNL_UDATA_RULE_COMMENT`, `NFTNL_UDATA_SET_ELEM_COMMENT`), the text with its NUL.
 enum UserData {
     static func rule(comment: String) -> [UInt8] { triple(UInt8(NFTNL_UDATA_RULE_COMMENT.rawValue), comment) }
+    /// `NFTNL_UDATA_SET_KEYBYTEORDER`: 1 for host order, 2 for network order (nft's `enum byteorder`).
+    static func keyByteOrder(isHost: Bool) -> [UInt8] {
+        [UInt8(NFTNL_UDATA_SET_KEYBYTEORDER.rawValue), 4, isHost ? 1 : 2, 0, 0, 0]
+    }
     static func element(comment: String) -> [UInt8] { triple(UInt8(NFTNL_UDATA_SET_ELEM_COMMENT.rawValue), comment) }
 
     private static func triple(_ type: UInt8, _ text: String) -> [UInt8] {

@@ -78,6 +78,14 @@ struct SetDefinition: Sendable {
     /// A concatenation's type is its fields' types, six bits each (nft's `concat_type_alloc`).
     var keyType: UInt32 { fields.reduce(0) { $0 << 6 | $1.nftType } }
 
+    /// A single field that the kernel keeps in host byte order.
+    var isHostOrdered: Bool {
+        switch fields {
+        case [.linkName], [.addressType]: true
+        default: false
+        }
+    }
+
     var flags: UInt32 {
         var flags: UInt32 = 0
         if holdsVerdicts { flags |= UInt32(NFT_SET_MAP.rawValue) }

@@ -187,9 +187,7 @@ extension SetObject {
         var found: [(SetDefinition.Element, comment: String?, packets: UInt64?)] = []
         guard let iterator = nftnl_set_elems_iter_create(pointer) else { return found }
         defer { nftnl_set_elems_iter_destroy(iterator) }
-        // The iterator stands on the first element from the start.
-        var next = nftnl_set_elems_iter_cur(iterator)
-        while let element = next {
+        while let element = nftnl_set_elems_iter_next(iterator) {
             var length: UInt32 = 0
             let key = nftnl_set_elem_get(element, UInt16(NFTNL_SET_ELEM_KEY), &length)
             let octets = [UInt8](UnsafeRawBufferPointer(start: key, count: Int(length)))
@@ -209,7 +207,6 @@ extension SetObject {
             }
             found.append(
                 (SetDefinition.Element(key: octets, endsInterval: ends, target: target), comment, packets))
-            next = nftnl_set_elems_iter_next(iterator)
         }
         return found
     }

@@ -41,6 +41,24 @@ struct Transaction: ~Copyable {
         try addChains(table)
     }
 
+    /// Makes the chains and rules of an existing table anew; sets and counters stay with what they hold.
+    /// - Parameter actual: the chains that it has, by name, as `TableText.chain` words them.
+    func refresh(_ table: Table, actual: [String: String]) throws(KernelError) {
+        // Of a rule with nothing but a table: all rules of the table (nf_tables_delrule).
+        batch.append(table, NFT_MSG_DELRULE, 0, "delete the rules of \(table.label)") { message in
+            mnl_attr_put_strz(message, UInt16(NFTA_RULE_TABLE.rawValue), table.name)
+        }
+        let wanted = Dictionary(uniqueKeysWithValues: table.chains.map { ($0.name, TableText.chain($0.hook)) })
+        for (name, definition) in actual.sorted(by: { $0.key < $1.key }) where wanted[name] != definition {
+            batch.append(table, NFT_MSG_DELCHAIN, 0, "delete chain \(table.label) \(name)") { message in
+                mnl_attr_put_strz(message, UInt16(NFTA_CHAIN_TABLE.rawValue), table.name)
+                mnl_attr_put_strz(message, UInt16(NFTA_CHAIN_NAME.rawValue), name)
+            }
+        }
+        for chain in table.chains where actual[chain.name] != TableText.chain(chain.hook) { try add(chain, to: table) }
+        for chain in table.chains { try addRules(of: chain, to: table) }
+    }
+
     /// Deletes a table with everything in it.
     func delete(table name: String, _ family: Table.Family) throws(KernelError) {
         let object = try TableObject(name, family)
@@ -48,22 +66,25 @@ struct Transaction: ~Copyable {
     }
 
     private func addChains(_ table: Table) throws(KernelError) {
-        // First all chains, then the rules: rules go to chains.
-        for chain in table.chains {
-            let object = try ChainObject(chain, in: table)
-            object.append(to: batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE, "create chain \(table.label) \(chain.name)")
-        }
-        // Verdict maps may name chains, hence after them.
+        // First all chains, since rules and verdict maps go to chains.
+        for chain in table.chains { try add(chain, to: table) }
         for set in table.sets {
             if let constants = set.constants { try add(constants.map { ($0, nil) }, to: set, in: table) }
         }
-        for chain in table.chains {
-            for rule in chain.rules {
-                let object = try RuleObject.make(rule, chain: chain.name, in: table)
-                object.append(
-                    to: batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
-                    "add rule '\(rule.comment)' to chain \(table.label) \(chain.name)")
-            }
+        for chain in table.chains { try addRules(of: chain, to: table) }
+    }
+
+    private func add(_ chain: Chain, to table: Table) throws(KernelError) {
+        let object = try ChainObject(chain, in: table)
+        object.append(to: batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE, "create chain \(table.label) \(chain.name)")
+    }
+
+    private func addRules(of chain: Chain, to table: Table) throws(KernelError) {
+        for rule in chain.rules {
+            let object = try RuleObject.make(rule, chain: chain.name, in: table)
+            object.append(
+                to: batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
+                "add rule '\(rule.comment)' to chain \(table.label) \(chain.name)")
         }
     }
 

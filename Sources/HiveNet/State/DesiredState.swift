@@ -19,7 +19,7 @@ extension Bridge {
         let forwards = spec.agents.contains { $0.egress != .none }
         self.init(
             name: spec.bridge, alias: Mark.bridgeAlias, mac: spec.bridgeMAC, mtu: spec.mtu, up: true, stp: false,
-            multicastSnooping: false, vlanFiltering: false,
+            multicastSnooping: false,
             addresses4: [addresses4].compactMap(\.self), addresses6: [addresses6].compactMap(\.self),
             ipv4: .strict(forwarding: forwards),
             ipv6: IPv6Settings(

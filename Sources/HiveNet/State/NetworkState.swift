@@ -36,8 +36,6 @@ public struct Bridge: Codable, Equatable, Sendable {
     public var stp: Bool
     /// `IFLA_BR_MCAST_SNOOPING`.
     public var multicastSnooping: Bool
-    /// `IFLA_BR_VLAN_FILTERING`.
-    public var vlanFiltering: Bool
     /// The host's addresses on it, sorted.
     public var addresses4: [Prefix4]
     public var addresses6: [Prefix6]

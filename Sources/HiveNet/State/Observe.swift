@@ -58,7 +58,6 @@ extension HostNetwork {
         return Bridge(
             name: link.name, alias: link.alias, mac: link.mac ?? MACAddress(bits: 0), mtu: link.mtu, up: link.isUp,
             stp: link.bridge?.stp ?? false, multicastSnooping: link.bridge?.multicastSnooping ?? false,
-            vlanFiltering: link.bridge?.vlanFiltering ?? false,
             addresses4: addresses.compactMap(\.address4).sorted { $0.address < $1.address },
             addresses6: addresses.compactMap(\.address6).sorted { $0.address < $1.address },
             ipv4: link.ipv4 ?? .strict(forwarding: false), ipv6: link.ipv6,

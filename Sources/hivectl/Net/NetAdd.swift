@@ -1,4 +1,5 @@
 import HiveCommand
+import HiveCore
 import HiveNet
 
 extension Hivectl {
@@ -31,10 +32,30 @@ extension Hivectl {
             "An agent with a web page and the internet",
             "hivectl net add alpha --web-port 8080 --egress internet")
         command.example("A container that brings its own namespace", "hivectl net add gamma --pid 1234")
-        command.action = { values, _ in
-            _ = (try values[name], try values[webPort], try values[egress], try values[address4])
-            _ = (try values[address6], try values[namespace], try values[pid], try values[noApply])
-            throw Failure(.software, "'hivectl net add' is not connected to the kernel yet.")
+        command.action = { values, console in
+            let session = try Session(values, global, console)
+            var place = NetworkSpec.Namespace.own
+            if let path = try values[namespace] { place = .path(path) }
+            if let process = try values[pid] { place = .process(Int32(process)) }
+            let settings = AgentSettings(
+                webPort: try values[webPort].map { UInt16($0) }, egress: try values[egress],
+                address4: try values[address4], address6: try values[address6], namespace: place)
+            let agent = try values[name]
+            let lock = try session.lock()
+            defer { withExtendedLifetime(lock) {} }
+            let agents = session.state.agents
+            let hive = try session.load(canBeEmpty: true).adding(agent, settings, in: agents)
+            if try values[noApply] {
+                if hive.leasesChanged { try hive.leases.save(session.state) }
+                try agents.add(agent, settings, besides: hive.configuration)
+                return .ok
+            }
+            // What the kernel has against it is found out before the file is there, and would stop every later apply.
+            try session.check(hive)
+            if hive.leasesChanged { try hive.leases.save(session.state) }
+            try agents.add(agent, settings, besides: hive.configuration)
+            try session.report(try session.apply(hive), json: false)
+            return .ok
         }
         return command
     }

@@ -15,9 +15,14 @@ extension Hivectl {
         command.exit(.changes, "with --dry-run: there are changes")
         command.usualExits()
         command.example("After editing the configuration", "hivectl net apply")
-        command.action = { values, _ in
-            _ = (try values[dryRun], try values[json])
-            throw Failure(.software, "'hivectl net apply' is not connected to the kernel yet.")
+        command.action = { values, console in
+            let session = try Session(values, global, console)
+            if try values[dryRun] { return try plan(session, json: try values[json]) }
+            // The configuration is read under the lock: what is applied last is what was written last.
+            let lock = try session.lock()
+            defer { withExtendedLifetime(lock) {} }
+            try session.report(try session.apply(try session.load()), json: try values[json])
+            return .ok
         }
         return command
     }

@@ -1,4 +1,6 @@
 import HiveCommand
+import HiveCore
+import HiveNet
 
 extension Hivectl {
     static func netDown(_ global: GlobalOptions) -> Command {
@@ -12,9 +14,21 @@ extension Hivectl {
         command.exit(.ok, "nothing of it is left")
         command.usualExits()
         command.example("Cut one agent off", "hivectl net down alpha")
-        command.action = { values, _ in
-            _ = try values[name]
-            throw Failure(.software, "'hivectl net down' is not connected to the kernel yet.")
+        command.action = { values, console in
+            let session = try Session(values, global, console)
+            let agent = try values[name]
+            let lock = try session.lock()
+            defer { withExtendedLifetime(lock) {} }
+            var network = try HostNetwork()
+            if let agent {
+                let present = try network.observe(nil).state.agents
+                guard present[agent] != nil else {
+                    let hint = nearest(to: agent, among: present.keys.sorted()).map { " Did you mean '\($0)'?" } ?? ""
+                    throw Failure(.usage, "The kernel has no agent '\(agent)'.\(hint)")
+                }
+            }
+            try session.report(try network.remove(agent: agent), json: false)
+            return .ok
         }
         return command
     }

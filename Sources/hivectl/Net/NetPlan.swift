@@ -1,4 +1,6 @@
 import HiveCommand
+import HiveCore
+import HiveNet
 
 extension Hivectl {
     static func netPlan(_ global: GlobalOptions) -> Command {
@@ -11,10 +13,29 @@ extension Hivectl {
         command.exit(.changes, "there are changes")
         command.usualExits()
         command.example("Apply only after looking", "hivectl net plan; hivectl net apply")
-        command.action = { values, _ in
-            _ = try values[json]
-            throw Failure(.software, "'hivectl net plan' is not connected to the kernel yet.")
+        command.action = { values, console in
+            try plan(Session(values, global, console), json: try values[json])
         }
         return command
+    }
+
+    /// Also `net apply --dry-run`. Takes no lock and writes nothing.
+    static func plan(_ session: Session, json: Bool) throws -> ExitCode {
+        let hive = try session.load()
+        let spec = try hive.spec()
+        var network = try HostNetwork()
+        do {
+            let (changes, observed) = try network.plan(spec)
+            if json {
+                session.console.print(try ChangeReport(changes).json())
+            } else {
+                session.console.print(changes.lines(session.console.style))
+                session.console.remark(changes.isEmpty ? "Nothing to do." : "\(changes.count) to do.")
+            }
+            for caution in cautions(about: spec, observed: observed) { session.console.note("hivectl: \(caution)") }
+            return changes.isEmpty ? .ok : .changes
+        } catch let obstacle as Obstacle {
+            throw session.failure(obstacle, hive)
+        }
     }
 }

@@ -1,4 +1,5 @@
 import HiveCommand
+import HiveCore
 
 extension Hivectl {
     static func netRm(_ global: GlobalOptions) -> Command {
@@ -12,9 +13,16 @@ extension Hivectl {
         command.exit(.ok, "the agent is gone")
         command.usualExits()
         command.example("Remove an agent", "hivectl net rm alpha")
-        command.action = { values, _ in
-            _ = (try values[name], try values[noApply])
-            throw Failure(.software, "'hivectl net rm' is not connected to the kernel yet.")
+        command.action = { values, console in
+            let session = try Session(values, global, console)
+            let agent = try values[name]
+            let lock = try session.lock()
+            defer { withExtendedLifetime(lock) {} }
+            let configuration = try? Configuration(path: session.configPath)
+            try session.state.agents.remove(agent, besides: configuration)
+            if try values[noApply] { return .ok }
+            try session.report(try session.apply(try session.load(canBeEmpty: true)), json: false)
+            return .ok
         }
         return command
     }

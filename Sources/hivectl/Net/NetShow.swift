@@ -1,4 +1,6 @@
 import HiveCommand
+import HiveCore
+import HiveNet
 
 extension Hivectl {
     static func netShow(_ global: GlobalOptions) -> Command {
@@ -10,17 +12,146 @@ extension Hivectl {
             without a configuration too.
             """
         let name = command.optionalArgument("NAME", .text, "show this agent only")
-        let json = command.flag("json", "print JSON; its schema is stable")
+        let json = command.flag("json", "print JSON; its schema is stable (docs/json.md)")
         command.exit(.ok, "shown, whether or not there were differences")
         command.usualExits()
         command.example("The whole hive", "hivectl net show")
         command.example(
-            "Packets that agents sent with a false address",
-            "hivectl net show --json | jq '.agents[] | {name, spoofed: .blocked.spoofed}'")
-        command.action = { values, _ in
-            _ = (try values[name], try values[json])
-            throw Failure(.software, "'hivectl net show' is not connected to the kernel yet.")
+            "Packets that agents sent with a false address", "hivectl net show --json | jq '.blocked[].spoof'")
+        command.action = { values, console in
+            let session = try Session(values, global, console)
+            let shown = try ShownNetwork(session, agent: try values[name])
+            if try values[json] {
+                console.print(try shown.json())
+            } else {
+                console.print(shown.lines(console.style))
+            }
+            return .ok
         }
         return command
+    }
+}
+
+/// What `net show` shows: what is, how it differs from what should be, and what was blocked.
+struct ShownNetwork: Encodable {
+    /// Counts up when a key changes its meaning or goes; new keys may come at any time.
+    let version = 1
+    /// The configuration that the kernel was compared with. Nil: there is none, or it is wrong.
+    let configuration: String?
+    /// What `net apply` would change.
+    let drift: [ChangeReport.Item]
+    /// Sentences about the host's settings, and about what keeps the configuration from being applied.
+    let cautions: [String]
+    let network: NetworkState
+    /// Packets, by agent.
+    let blocked: [String: Blocked]
+    /// Packets by reason, those of senders who are no agent included: keys such as `inet hive host`.
+    let blockedInAll: [String: UInt64]
+
+    private enum CodingKeys: CodingKey {
+        case version, configuration, drift, cautions, network, blocked, blockedInAll
+    }
+
+    /// - Parameter agent: only this one, or nil for all.
+    init(_ session: Session, agent: String?) throws {
+        var words: [String] = []
+        var spec: NetworkSpec?
+        var hive: Hive?
+        do {
+            let found = try session.load()
+            spec = try found.spec()
+            hive = found
+        } catch let error as HiveError where !session.isExplicit {
+            // What is in the kernel is worth showing all the more.
+            words.append("No configuration to compare with: \(error.description).")
+        }
+        var kernel = try HostNetwork()
+        let observed = try kernel.observe(spec)
+        var changes: [Change] = []
+        if let spec, let hive {
+            changes = plan(desired: try NetworkState(spec), observed: observed)
+            words += obstacles(to: spec, observed: observed).map { "Cannot be applied: \(hive.sentence(for: $0))." }
+            words += HiveNet.cautions(about: spec, observed: observed)
+        }
+        var network = observed.state
+        if let agent {
+            let names = Set(network.agents.keys).union(spec?.agents.map(\.name) ?? [])
+            guard names.contains(agent) else {
+                let hint = nearest(to: agent, among: names.sorted()).map { " Did you mean '\($0)'?" } ?? ""
+                throw Failure(.usage, "There is no agent '\(agent)'.\(hint)")
+            }
+            network.agents = network.agents.filter { $0.key == agent }
+            network.boundary?.elements.removeAll { $0.agent != agent }
+            changes.removeAll { $0.agent != nil && $0.agent != agent }
+        }
+        configuration = hive?.configuration.file
+        drift = ChangeReport(changes).changes
+        cautions = words
+        self.network = network
+        blocked = observed.blocked.filter { agent == nil || $0.key == agent }
+        blockedInAll = observed.blockedInAll
+    }
+
+    // MARK: For people
+
+    func lines(_ style: Style) -> [String] {
+        var lines = differences(style)
+        for caution in cautions { lines.append(style.paint("note: ", .notable) + Text.printable(caution)) }
+        if !lines.isEmpty { lines.append("") }
+        guard let bridge = network.bridge else {
+            lines.append("no bridge\(network.boundary == nil ? ", no rules" : "")")
+            return lines + (network.agents.isEmpty ? [] : table(style))
+        }
+        let addresses = bridge.addresses4.map(\.description) + bridge.addresses6.map(\.description)
+        lines.append(
+            "bridge \(bridge.name)  \(addresses.joined(separator: "  "))  mtu \(bridge.mtu)  \(bridge.up ? "up" : "down")")
+        if network.boundary == nil { lines.append(style.paint("no rules: nothing is denied", .bad)) }
+        lines.append("")
+        return lines + table(style)
+    }
+
+    private func differences(_ style: Style) -> [String] {
+        guard !drift.isEmpty else { return [] }
+        // Somebody who has not applied yet wants one sentence, not a thousand lines.
+        let most = 20
+        var lines = [
+            style.paint("DRIFT", .bad)
+                + ": the kernel differs from \(configuration ?? "the configuration") in \(drift.count) "
+                + "place\(drift.count == 1 ? "" : "s"); 'hivectl net apply' puts it right."
+        ]
+        lines += drift.prefix(most).map { item in
+            let what = Text.printable([item.object, item.detail].filter { !$0.isEmpty }.joined(separator: " "))
+            let reason = item.reason.isEmpty ? "" : " (\(Text.printable(item.reason)))"
+            return "  to \(item.action): \(what)\(reason)"
+        }
+        if drift.count > most { lines.append("  … and \(drift.count - most) more: hivectl net plan") }
+        return lines
+    }
+
+    private func table(_ style: Style) -> [String] {
+        var table = Table(
+            .text("AGENT"), .text("ADDRESS"), .text("LINK"), .text("STATE"), .number("WEB"), .text("EGRESS"),
+            .number("HOST"), .number("PEER"), .number("SPOOFED"), .number("EGRESS"))
+        for (name, agent) in network.agents.sorted(by: { $0.key < $1.key }) {
+            let count = blocked[name] ?? Blocked()
+            let state = Self.state(of: agent)
+            let address = agent.inside?.addresses4.first.map { "\($0.address)" }
+            table.add(
+                .init(name), .init(address ?? "-"), .init(agent.port?.name ?? "-"),
+                .init(state, state == "up" ? .good : .bad), .init(agent.webPort.map { "\($0)" } ?? "-"),
+                .init(agent.egress?.rawValue ?? "-"), .init(count.host), .init(count.peer),
+                .init(count.spoof), .init(count.egress))
+        }
+        let lines = table.lines(style)
+        return network.agents.isEmpty
+            ? ["no agents"] : lines + ["", "HOST, PEER, SPOOFED and the second EGRESS count blocked packets."]
+    }
+
+    private static func state(of agent: Agent) -> String {
+        if agent.namespace == nil { return "no namespace" }
+        guard let port = agent.port else { return "no link" }
+        guard agent.inside != nil else { return "no link inside" }
+        if agent.egress == nil { return "no rules" }
+        return port.up ? (agent.inside?.up == true ? "up" : "down inside") : "down"
     }
 }

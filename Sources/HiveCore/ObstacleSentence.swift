@@ -1,0 +1,18 @@
+public import HiveNet
+
+extension Hive {
+    /// An obstacle as a sentence that names the file, the key and the value which the kernel has something against.
+    public func sentence(for obstacle: Obstacle) -> String {
+        let key: String
+        switch obstacle {
+        case .bridgeNameTaken: key = "network.bridge"
+        case .subnet4IsRouted: key = "network.subnet4"
+        case .subnet6IsRouted, .noIPv6: key = "network.subnet6"
+        case .linkNameTaken(_, let agent): key = "agents.\(agent)"
+        case .namespaceDoesNotExist(_, let agent), .namespaceIsTheHosts(_, let agent),
+            .namespaceIsShared(_, let agent, _):
+            key = "agents.\(agent).namespace"
+        }
+        return "\(configuration.file): \(key): \(obstacle.description)"
+    }
+}

@@ -1,0 +1,213 @@
+internal import CNetlink
+internal import Glibc
+
+extension HostNetwork {
+    /// Carries out changes, in the order that keeps every agent at least as isolated as before: rules first, in one
+    /// transaction; then what goes; then the bridge; then what comes, down; agents' host ends up last of all.
+    ///
+    /// It may be killed anywhere: what was done is found by the next observation, and the rest planned again.
+    ///
+    /// - Parameters:
+    ///   - changes: of `plan(desired:observed:)`, with the same two arguments. Empty: no request is sent.
+    ///   - tables: of the boundary that is wanted.
+    ///   - progress: is told how many of the agents' links have been made, and of how many.
+    /// - Throws: the first error. `isConflict`: somebody changed something meanwhile; observe and plan again.
+    mutating func carryOut(
+        _ changes: [Change], desired: NetworkState, observed: NetworkObservation, tables: [Table],
+        progress: (Int, Int) -> Void
+    ) throws(KernelError) {
+        guard !changes.isEmpty else { return }
+        let hasIPv6 = observed.host.hasIPv6
+        try changeRules(changes, desired, observed, tables)
+        try removeLinks(changes, observed)
+        let bridge = try changeBridge(changes, desired, observed)
+        if let bridge {
+            try configurePorts(changes, desired, observed, bridge: bridge)
+            var work = AgentWork(changes, desired, observed, bridge: bridge)
+            try makeAgents(&work, desired, hasIPv6: hasIPv6, progress: progress)
+            try finish(changes, work, desired, bridge: bridge)
+        }
+        // On the way out links and bridge are gone by now, and the rules go last.
+        for change in changes {
+            guard case .tables(.delete) = change.step else { continue }
+            let transaction = Transaction(generation: nil)
+            for label in observed.chains.keys.sorted() {
+                try transaction.delete(table: Boundary.tableName, label.hasPrefix("inet") ? .inet : .bridge)
+            }
+            try transaction.commit(on: &filter)
+        }
+    }
+
+    // MARK: Rules
+
+    private mutating func changeRules(
+        _ changes: [Change], _ desired: NetworkState, _ observed: NetworkObservation, _ tables: [Table]
+    ) throws(KernelError) {
+        let transaction = Transaction(generation: observed.generation)
+        var added: [SetElement] = []
+        var removed: [SetElement] = []
+        for change in changes {
+            switch change.step {
+            case .tables(.replace):
+                for label in observed.chains.keys.sorted() {
+                    try transaction.delete(table: Boundary.tableName, label.hasPrefix("inet") ? .inet : .bridge)
+                }
+                for table in tables { try transaction.create(table) }
+            case .tables(.refresh):
+                for table in tables { try transaction.refresh(table, actual: observed.chains[table.label] ?? [:]) }
+            case .addElement(let element): added.append(element)
+            case .removeElement(let element): removed.append(element)
+            default: break
+            }
+        }
+        for (set, elements) in Dictionary(grouping: removed, by: \.set).sorted(by: { $0.key < $1.key }) {
+            try transaction.remove(elements.map(\.definition), from: set.definition, in: set.table)
+        }
+        for (set, elements) in Dictionary(grouping: added, by: \.set).sorted(by: { $0.key < $1.key }) {
+            try transaction.add(elements.map { ($0.definition, $0.agent) }, to: set.definition, in: set.table)
+        }
+        try transaction.commit(on: &filter)
+    }
+
+    // MARK: What goes
+
+    private mutating func removeLinks(
+        _ changes: [Change], _ observed: NetworkObservation
+    ) throws(KernelError) {
+        var links: [(name: String, index: Int32)] = []
+        let batch = Batch()
+        for change in changes {
+            switch change.step {
+            case .removeLink(let name):
+                if let index = observed.linkIndexes[name] { links.append((name, index)) }
+            case .evict(let name):
+                if let index = observed.linkIndexes[name] { batch.evict(name, index: index) }
+            case .removeForwarding(let agent, let mac):
+                guard let port = observed.state.agents[agent]?.port, let index = observed.linkIndexes[port.name]
+                else { continue }
+                batch.removeForwarding(mac, port: index, "remove \(mac) from the forwarding database")
+            default: break
+            }
+        }
+        if links.count == 1 {
+            batch.delete(link: links[0].name, index: links[0].index)
+        } else if !links.isEmpty {
+            batch.delete(links)
+        }
+        try route.execute(batch)
+        for change in changes {
+            if case .removeNamespace(let path) = change.step { try NamespaceDirectory.remove(path) }
+        }
+    }
+
+    // MARK: The bridge
+
+    /// - Returns: its index, or nil if it is not wanted.
+    private mutating func changeBridge(
+        _ changes: [Change], _ desired: NetworkState, _ observed: NetworkObservation
+    ) throws(KernelError) -> Int32? {
+        guard let bridge = desired.bridge else {
+            if let index = observed.bridgeIndex, let name = observed.state.bridge?.name,
+                changes.contains(where: { if case .deleteBridge = $0.step { true } else { false } })
+            {
+                let batch = Batch()
+                batch.delete(link: name, index: index)
+                try route.execute(batch)
+            }
+            return nil
+        }
+        let index = observed.bridgeIndex ?? observed.freeIndex
+        let batch = Batch()
+        var configures = false
+        for change in changes {
+            switch change.step {
+            case .createBridge:
+                batch.create(bridge, index: index)
+                configures = true
+            case .configureBridge: configures = true
+            case .removeAddress(let text):
+                let words = "remove the address \(text) of \(bridge.name)"
+                if let prefix = Prefix4(text) { batch.removeAddress(prefix, link: index, words) }
+                if let prefix = Prefix6(text) { batch.removeAddress(prefix, link: index, words) }
+            case .removeNeighbour(let neighbour):
+                batch.removeNeighbour(neighbour, link: index, "remove the neighbour \(neighbour.address)")
+            default: break
+            }
+        }
+        if configures { batch.configure(bridge, index: index, hasIPv6: observed.host.hasIPv6) }
+        try route.execute(batch)
+        batch.removeAll()
+        // Before the first address, and before it is up. (These have no netlink attribute to write.)
+        if configures, observed.host.hasIPv6, let ipv6 = bridge.ipv6 { try ipv6.write(link: bridge.name) }
+        if configures { batch.raise(bridge.name, index: index) }
+        for change in changes {
+            guard case .addAddress(let text) = change.step else { continue }
+            let words = "add the address \(text) to \(bridge.name)"
+            if let prefix = Prefix4(text) { batch.addAddress(prefix, link: index, words) }
+            if let prefix = Prefix6(text) { batch.addAddress(prefix, link: index, words) }
+        }
+        try route.execute(batch)
+        return index
+    }
+
+    // MARK: Ports that exist
+
+    private mutating func configurePorts(
+        _ changes: [Change], _ desired: NetworkState, _ observed: NetworkObservation, bridge: Int32
+    ) throws(KernelError) {
+        let batch = Batch()
+        for change in changes {
+            guard case .configurePort(let agent) = change.step, let port = desired.agents[agent]?.port,
+                let actual = observed.state.agents[agent]?.port, let index = observed.linkIndexes[port.name]
+            else { continue }
+            // A bridge that was made anew is another one, even under the same name.
+            if actual.bridge != port.bridge || observed.bridgeIndex != bridge {
+                batch.join(port.name, index: index, bridge: bridge)
+            }
+            batch.reset(port, index: index)
+            batch.configure(port, index: index, hasIPv6: observed.host.hasIPv6)
+        }
+        try route.execute(batch)
+    }
+
+    // MARK: The end
+
+    /// Forwarding entries and neighbours, and then up.
+    private mutating func finish(
+        _ changes: [Change], _ work: AgentWork, _ desired: NetworkState, bridge: Int32
+    ) throws(KernelError) {
+        let batch = Batch()
+        for change in changes {
+            switch change.step {
+            case .addNeighbour(let neighbour):
+                batch.addNeighbour(
+                    neighbour, link: bridge, "add the neighbour \(neighbour.address) at \(neighbour.mac)")
+            case .addForwarding(let agent, let mac):
+                guard let index = work.portIndexes[agent] else { continue }
+                batch.addForwarding(mac, port: index, "add \(mac) to the forwarding database")
+            default: break
+            }
+        }
+        for agent in work.toRaise {
+            guard let index = work.portIndexes[agent], let port = desired.agents[agent]?.port else { continue }
+            batch.raise(port.name, index: index)
+        }
+        try route.execute(batch)
+    }
+}
+
+extension SetElement {
+    /// For the kernel, which knows nothing of agents.
+    fileprivate var definition: SetDefinition.Element { SetDefinition.Element(key: key, target: target) }
+}
+
+extension IPv6Settings {
+    /// Writes what netlink cannot.
+    func write(link: String) throws(KernelError) {
+        let directory = "ipv6/conf/\(link)/"
+        try Sysctl.write(directory + "accept_ra", "\(acceptRA)")
+        try Sysctl.write(directory + "accept_redirects", "\(acceptRedirects)")
+        try Sysctl.write(directory + "proxy_ndp", "\(proxyNDP)")
+        try Sysctl.write(directory + "disable_ipv6", disabled ? "1" : "0")
+    }
+}

@@ -1,0 +1,106 @@
+/// What an apply did.
+public struct AppliedChanges: Sendable {
+    public var changes: [Change]
+    /// What there is now.
+    public var observed: NetworkObservation
+    /// How often somebody else's change made it begin again.
+    public var retries: Int
+}
+
+/// After everything was carried out, something still is not as wanted: somebody works against us, or the kernel did not do
+/// as it was told.
+public struct NotConverged: Error, Sendable, CustomStringConvertible {
+    /// What would have to be done again.
+    public let remaining: [Change]
+
+    public var description: String {
+        let first = remaining.first?.description ?? ""
+        let others = remaining.count > 1 ? " (and \(remaining.count - 1) more)" : ""
+        return "after applying, the kernel still differs: \(first)\(others)"
+    }
+}
+
+extension HostNetwork {
+    /// Looks, plans, and checks that nothing stands in the way.
+    /// - Throws: `Obstacle`, `KernelError`.
+    public mutating func plan(_ spec: NetworkSpec) throws -> (changes: [Change], observed: NetworkObservation) {
+        let observed = try observe(spec)
+        if let obstacle = obstacles(to: spec, observed: observed).first { throw obstacle }
+        return (HiveNet.plan(desired: try NetworkState(spec), observed: observed), observed)
+    }
+
+    /// Makes the kernel's network what is wanted, and looks whether it is.
+    ///
+    /// - Parameter progress: is told how many agents' links have been made, and of how many.
+    /// - Throws: `Obstacle` before anything was changed, `KernelError`, `NotConverged`.
+    public mutating func apply(
+        _ spec: NetworkSpec, progress: (Int, Int) -> Void = { _, _ in }
+    ) throws -> AppliedChanges {
+        try converge(to: .specification(spec, try NetworkState(spec)), progress)
+    }
+
+    /// Takes away everything that is ours, or one agent, and nothing else.
+    /// - Parameter agent: nil for everything.
+    public mutating func remove(agent: String?) throws -> AppliedChanges {
+        try converge(to: agent.map { .without(agent: $0) } ?? .nothing, { _, _ in })
+    }
+
+    private enum Goal {
+        case specification(NetworkSpec, NetworkState)
+        case without(agent: String)
+        case nothing
+
+        var specification: NetworkSpec? {
+            if case .specification(let spec, _) = self { spec } else { nil }
+        }
+
+        /// - Throws: `Obstacle`.
+        func state(_ observed: NetworkObservation) throws -> NetworkState {
+            switch self {
+            case .specification(let spec, let state):
+                if let obstacle = obstacles(to: spec, observed: observed).first { throw obstacle }
+                return state
+            case .without(let agent): return observed.state.without(agent: agent)
+            case .nothing: return NetworkState()
+            }
+        }
+    }
+
+    /// Observe, plan, carry out, observe again, until there is nothing left to do.
+    private mutating func converge(
+        to goal: Goal, _ progress: (Int, Int) -> Void
+    ) throws -> AppliedChanges {
+        let tables = goal.specification.map(Boundary.tables(for:)) ?? []
+        var observed = try observe(goal.specification)
+        var done: [Change] = []
+        // A foreign change between looking and doing is met by looking again. Somebody who never stops gets an error.
+        let attempts = 8
+        for attempt in 0..<attempts {
+            let wanted = try goal.state(observed)
+            let changes = HiveNet.plan(desired: wanted, observed: observed)
+            if changes.isEmpty { return AppliedChanges(changes: done, observed: observed, retries: attempt) }
+            // A whole pass that left something means more than a race lost.
+            if !done.isEmpty { throw NotConverged(remaining: changes) }
+            do {
+                try carryOut(changes, desired: wanted, observed: observed, tables: tables, progress: progress)
+                done = changes
+            } catch {
+                guard error.isConflict, attempt < attempts - 1 else { throw error }
+            }
+            observed = try observe(goal.specification)
+        }
+        throw NotConverged(remaining: HiveNet.plan(desired: try goal.state(observed), observed: observed))
+    }
+}
+
+extension NetworkState {
+    /// The same network without one agent.
+    func without(agent name: String) -> NetworkState {
+        var rest = self
+        guard let agent = rest.agents.removeValue(forKey: name) else { return rest }
+        let mac = agent.inside?.mac ?? agent.port?.fdb.first
+        rest.bridge?.neighbours.removeAll { $0.mac == mac }
+        rest.boundary?.elements.removeAll { $0.agent == name }
+        return rest
+    }
+}

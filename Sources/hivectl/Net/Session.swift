@@ -1,0 +1,116 @@
+import Glibc
+import HiveCommand
+import HiveCore
+import HiveNet
+
+/// What the commands about the network share: the files, the lock, the kernel, and the words for what goes wrong.
+struct Session {
+    let configPath: String
+    /// Somebody named the file: it has to exist.
+    let isExplicit: Bool
+    let state: StateDirectory
+    let console: Console
+
+    init(_ values: Values, _ global: GlobalOptions, _ console: Console) throws {
+        configPath = try values[global.config]
+        isExplicit = configPath != Configuration.standardPath
+        state = StateDirectory(try values[global.state])
+        self.console = console
+    }
+
+    func load(canBeEmpty: Bool = false) throws -> Hive {
+        try Hive.load(
+            configPath: configPath, explicit: isExplicit, stateDirectory: state, canBeEmpty: canBeEmpty)
+    }
+
+    /// Waits to be the only one who changes the hive.
+    ///
+    /// The lock is in the state directory, so that whoever shares the leases shares the lock.
+    func lock() throws -> FileLock {
+        try state.make()
+        return try state.lock { holder in
+            let who = holder.map { " (process \($0))" } ?? ""
+            console.note("hivectl: another command is changing the hive\(who); waiting for it to finish.")
+        }
+    }
+
+    /// Makes the kernel what the hive says.
+    /// - Parameter hive: checked; its leases are saved before the kernel hears of an address.
+    func apply(_ hive: Hive) throws -> AppliedChanges {
+        let spec = try hive.spec()
+        var network = try HostNetwork()
+        if hive.leasesChanged {
+            // Whoever cannot change the kernel should not change the leases either.
+            try check(spec, hive, on: &network)
+            try hive.leases.save(state)
+        }
+        let progress = console.progress
+        do {
+            let applied = try network.apply(spec) { done, total in progress.step("\(done) of \(total) agents") }
+            for caution in cautions(about: spec, observed: applied.observed) { console.note("hivectl: \(caution)") }
+            return applied
+        } catch let obstacle as Obstacle {
+            throw failure(obstacle, hive)
+        }
+    }
+
+    /// - Throws: what the kernel has against the hive.
+    func check(_ hive: Hive) throws {
+        var network = try HostNetwork()
+        try check(try hive.spec(), hive, on: &network)
+    }
+
+    private func check(_ spec: NetworkSpec, _ hive: Hive, on network: inout HostNetwork) throws {
+        let observed = try network.observe(spec)
+        if let obstacle = obstacles(to: spec, observed: observed).first { throw failure(obstacle, hive) }
+    }
+
+    /// What the kernel has against the configuration, in the configuration's own terms.
+    func failure(_ obstacle: Obstacle, _ hive: Hive) -> Failure {
+        Failure(.configuration, hive.sentence(for: obstacle) + ".")
+    }
+
+    func report(_ applied: AppliedChanges, json: Bool) throws {
+        if json {
+            try console.print(ChangeReport(applied.changes).json())
+        } else {
+            for line in applied.changes.lines(console.style) { console.print(line) }
+            console.remark(applied.changes.isEmpty ? "Nothing to do." : "\(counted(applied.changes.count)).")
+        }
+    }
+
+    private func counted(_ number: Int) -> String { "\(number) change\(number == 1 ? "" : "s") made" }
+}
+
+extension [Change] {
+    func lines(_ style: Style) -> [String] {
+        let plan = map { change in
+            PlanLine(
+                PlanLine.Sign(rawValue: change.kind.rawValue) ?? .change, change.object,
+                detail: change.detail.isEmpty ? nil : change.detail,
+                reason: change.reason.isEmpty ? nil : change.reason)
+        }
+        return PlanText.lines(plan, style)
+    }
+}
+
+/// Words and exit codes for errors that are not the command line's.
+func explain(_ error: any Error) -> Failure {
+    switch error {
+    case let error as HiveError:
+        return Failure(ExitCode(rawValue: error.sysexit) ?? .dataError, error.description + ".")
+    case let error as KernelError where error.isPermission:
+        return Failure(
+            .noPermission, "\(error.description).",
+            "Changing the network needs root, or the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN.")
+    case let error as KernelError where [EOPNOTSUPP, EPROTONOSUPPORT, EAFNOSUPPORT, ENOSYS].contains(error.code):
+        return Failure(.unavailable, "\(error.description).", "The kernel seems to lack a feature that Hive needs.")
+    case let error as KernelError: return Failure(.software, "\(error.description).")
+    case let error as Obstacle: return Failure(.configuration, "\(error.description).")
+    case let error as NotConverged:
+        return Failure(
+            .software, "\(error.description).",
+            "Something else changes the same objects, or the kernel did not do as it was told.")
+    default: return Failure(.software, "\(error)")
+    }
+}
