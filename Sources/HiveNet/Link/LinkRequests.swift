@@ -31,11 +31,13 @@ extension Batch {
     }
 
     /// Everything but addresses and up.
-    func configure(_ bridge: Bridge, index: Int32, hasIPv6: Bool) {
+    /// - Parameter actual: what there is. Its MAC is not set again where it is right: that flushes the neighbours
+    ///   (`neigh_changeaddr`).
+    func configure(_ bridge: Bridge, actual: Bridge?, index: Int32, hasIPv6: Bool) {
         append(
             RTM_NEWLINK, flags: 0, header: header(index), "configure bridge \(bridge.name)", of: LinkScope.self
         ) { link in
-            link.put(.address, bridge.mac)
+            if let actual, actual.mac != bridge.mac { link.put(.address, bridge.mac) }
             link.put(.mtu, bridge.mtu)
             link.put(.alias, bridge.alias ?? "")
             link.put(.linkInfo) { info in
@@ -101,11 +103,11 @@ extension Batch {
     }
 
     /// What `configure` does not set because it was set when the pair was made.
-    func reset(_ port: Port, index: Int32) {
+    func reset(_ port: Port, actual: Port, index: Int32) {
         append(RTM_SETLINK, flags: 0, header: header(index), "configure link \(port.name)", of: LinkScope.self) {
             $0.put(.group, port.group)
-            $0.put(.address, port.mac)
             $0.put(.mtu, port.mtu)
+            if port.mac != actual.mac { $0.put(.address, port.mac) }
         }
     }
 
@@ -128,12 +130,12 @@ extension Batch {
     // MARK: Inside
 
     /// The agent's end, but for its addresses.
-    func configure(_ inside: Inside, index: Int32, hasIPv6: Bool) {
+    func configure(_ inside: Inside, actual: LinkRecord, hasIPv6: Bool) {
         append(
-            RTM_SETLINK, flags: 0, header: header(index), "configure link \(inside.name)", of: LinkScope.self
+            RTM_SETLINK, flags: 0, header: header(actual.index), "configure link \(inside.name)", of: LinkScope.self
         ) { link in
-            link.put(.address, inside.mac)
-            link.put(.mtu, inside.mtu)
+            if inside.mac != actual.mac { link.put(.address, inside.mac) }
+            if inside.mtu != actual.mtu { link.put(.mtu, inside.mtu) }
             guard hasIPv6 else { return }
             link.put(.addressFamilies) { $0.put(.inet6) { $0.put(.addressGeneration, .none(inside.generatesLinkLocal)) } }
         }

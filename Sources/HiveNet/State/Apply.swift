@@ -25,7 +25,7 @@ extension HostNetwork {
             try configurePorts(changes, desired, observed, bridge: bridge)
             var work = AgentWork(changes, desired, observed, bridge: bridge)
             try makeAgents(&work, desired, hasIPv6: hasIPv6, progress: progress)
-            try finish(changes, work, desired, bridge: bridge)
+            try finish(changes, work, desired, observed, bridge: bridge)
         }
         // On the way out links and bridge are gone by now, and the rules go last.
         for change in changes {
@@ -134,7 +134,10 @@ extension HostNetwork {
             default: break
             }
         }
-        if configures { batch.configure(bridge, index: index, hasIPv6: observed.host.hasIPv6) }
+        if configures {
+            batch.configure(
+                bridge, actual: observed.state.bridge, index: index, hasIPv6: observed.host.hasIPv6)
+        }
         try route.execute(batch)
         batch.removeAll()
         // Before the first address, and before it is up. (These have no netlink attribute to write.)
@@ -164,7 +167,7 @@ extension HostNetwork {
             if actual.bridge != port.bridge || observed.bridgeIndex != bridge {
                 batch.join(port.name, index: index, bridge: bridge)
             }
-            batch.reset(port, index: index)
+            batch.reset(port, actual: actual, index: index)
             batch.configure(port, index: index, hasIPv6: observed.host.hasIPv6)
         }
         try route.execute(batch)
@@ -174,9 +177,15 @@ extension HostNetwork {
 
     /// Forwarding entries and neighbours, and then up.
     private mutating func finish(
-        _ changes: [Change], _ work: AgentWork, _ desired: NetworkState, bridge: Int32
+        _ changes: [Change], _ work: AgentWork, _ desired: NetworkState, _ observed: NetworkObservation, bridge: Int32
     ) throws(KernelError) {
         let batch = Batch()
+        if let actual = observed.state.bridge, actual.mac != desired.bridge?.mac {
+            // Those that were there are gone with the change of the bridge's own address.
+            for neighbour in desired.bridge?.neighbours ?? [] {
+                batch.addNeighbour(neighbour, link: bridge, "add the neighbour \(neighbour.address) again")
+            }
+        }
         for change in changes {
             switch change.step {
             case .addNeighbour(let neighbour):

@@ -141,7 +141,7 @@ extension HostNetwork {
         let index = link.index
         let place = "in \(path)"
         if inside.loopbackUp == true { batch.raise("lo", index: 1) }
-        batch.configure(inside, index: index, hasIPv6: hasIPv6)
+        batch.configure(inside, actual: link, hasIPv6: hasIPv6)
         batch.raise(inside.name, index: index)
         if !isNew { try removeExcess(inside, link, &namespace.socket, batch, place) }
         for prefix in inside.addresses4 { batch.addAddress(prefix, link: index, "add the address \(prefix) \(place)") }
