@@ -1,27 +1,30 @@
 /// The boundary's sets and maps whose elements are agents. Everything else in the ruleset is constant, so the number of
 /// rules does not grow with the number of agents.
 ///
-/// The raw value is `FAMILY/NAME`; the table is always `hive`.
-public enum AgentSet: String, Codable, Sendable, CaseIterable, Comparable {
+/// The table is always `hive`.
+public enum AgentSet: Int, Sendable, CaseIterable, Comparable {
     /// Who may speak: link, Ethernet address and IP address that belong together.
-    case lease4 = "bridge/lease4"
-    case lease6 = "bridge/lease6"
+    case lease4
+    case lease6
     /// Counts, by link, frames whose sender was not the one of the lease, and other forgeries.
-    case spoof = "bridge/spoof"
+    case spoof
     /// Counts, by link, frames for other agents.
-    case peerFrame = "bridge/peer"
+    case peerFrame
     /// Count, by Ethernet address, packets that were dropped on their way to the host, to another agent, outwards.
-    case host = "inet/host"
-    case peer = "inet/peer"
-    case egress = "inet/egress"
+    case host
+    case peer
+    case egress
     /// From an agent's address to the chain of its egress policy. Absent: nothing may go out.
-    case egress4 = "inet/egress4"
-    case egress6 = "inet/egress6"
+    case egress4
+    case egress6
     /// Address and port that the gateway's user may connect to.
-    case web4 = "inet/web4"
-    case web6 = "inet/web6"
+    case web4
+    case web6
 
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+
+    /// `bridge hive lease4`
+    public var label: String { "\(table.label) \(definition.name)" }
 
     var table: Table { Table(family: isBridge ? .bridge : .inet, name: Boundary.tableName) }
 
@@ -46,5 +49,22 @@ public enum AgentSet: String, Codable, Sendable, CaseIterable, Comparable {
         case .web4: SetDefinition(name: "web4", fields: [.ipv4Address, .port])
         case .web6: SetDefinition(name: "web6", fields: [.ipv6Address, .port])
         }
+    }
+}
+
+/// As text: `bridge hive lease4`.
+extension AgentSet: Codable {
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let text = try container.decode(String.self)
+        guard let set = Self.allCases.first(where: { $0.label == text }) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "there is no set '\(text)'")
+        }
+        self = set
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(label)
     }
 }

@@ -95,6 +95,34 @@ extension NetlinkSocket {
         return found.sorted()
     }
 
+    /// The permanent entry for one address, or nil.
+    ///
+    /// The kernel has one neighbour table for all its namespaces (`nd_tbl`), so that a dump in each of a thousand namespaces
+    /// walks a thousand times over everybody's entries. A look-up does not.
+    mutating func permanentNeighbour(_ address: some IPAddress, link index: Int32) throws(KernelError) -> Neighbour? {
+        let request = Batch(capacity: 1 << 11)
+        var header = ndmsg()
+        header.ndm_ifindex = index
+        header.ndm_family = type(of: address).family
+        request.append(
+            RTM_GETNEIGH, flags: 0, header: header, "read the neighbour \(address)", of: NeighbourScope.self
+        ) { writer in
+            if let address = address as? IPv4Address { writer.put(.destination4, address) }
+            if let address = address as? IPv6Address { writer.put(.destination6, address) }
+        }
+        do {
+            let found: [Neighbour] = try query(request) { message in
+                guard let (header, attributes) = message.parse(ndmsg.self, of: NeighbourScope.self),
+                    header.ndm_state & UInt16(NUD_PERMANENT) != 0, let mac = attributes[.linkAddress]
+                else { return nil }
+                return Neighbour(address: address.description, mac: mac)
+            }
+            return found.first
+        } catch where error.isNotFound {
+            return nil
+        }
+    }
+
     /// The static forwarding entries of a bridge, by port: those of its own addresses (`NUD_PERMANENT`) are not among them.
     mutating func staticForwarding(bridge index: Int32) throws(KernelError) -> [Int32: [MACAddress]] {
         let request = Batch(capacity: 1 << 12)

@@ -51,7 +51,9 @@ struct NetlinkSocket: ~Copyable {
         guard let socket = mnl_socket_open2(family, Int32(SOCK_CLOEXEC.rawValue)) else {
             throw .last("open a netlink socket")
         }
-        guard mnl_socket_bind(socket, 0, 0) == 0 else {
+        // Without a buffer of its own it is one of a thousand, for a handful of requests: then the kernel chooses the
+        // port with the first of them, and answers are told by their sequence number alone.
+        if sendBuffer != nil, mnl_socket_bind(socket, 0, 0) != 0 {
             let error = KernelError.last("bind a netlink socket")
             mnl_socket_close(socket)
             throw error
@@ -60,16 +62,18 @@ struct NetlinkSocket: ~Copyable {
         self.receiveBuffer = receiveBuffer
         portID = mnl_socket_get_portid(socket)
         let descriptor = mnl_socket_get_fd(socket)
-        // Extended acks give the kernel's sentence; CAP_ACK leaves the request out of the answer; strict checking
-        // (rtnetlink only, hence no error here) makes dump filters real filters. Old kernels lack some: no harm.
-        for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
+        // Strict checking makes dump filters real filters. Extended acks give the kernel's sentence; CAP_ACK leaves the
+        // request out of the answer. Old kernels lack some: no harm.
+        for option in [NETLINK_GET_STRICT_CHK, NETLINK_EXT_ACK, NETLINK_CAP_ACK] {
             var on: Int32 = 1
             _ = setsockopt(descriptor, SOL_NETLINK, option, &on, 4)
         }
-        if var size = sendBuffer {
-            if setsockopt(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, &size, 4) != 0 {
-                _ = setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, 4)
-            }
+        guard var size = sendBuffer else {
+            sendLimit = 1 << 16
+            return
+        }
+        if setsockopt(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, &size, 4) != 0 {
+            _ = setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, 4)
         }
         var actual: Int32 = 0
         var length = socklen_t(4)

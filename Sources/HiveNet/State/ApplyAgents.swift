@@ -179,8 +179,5 @@ extension HostNetwork {
                 batch.removeAddress(prefix, link: index, "remove the address \(prefix) \(place)")
             }
         }
-        for neighbour in try socket.permanentNeighbours(link: index) where !inside.neighbours.contains(neighbour) {
-            batch.removeNeighbour(neighbour, link: index, "remove the neighbour \(neighbour.address) \(place)")
-        }
     }
 }

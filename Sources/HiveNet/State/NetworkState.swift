@@ -152,6 +152,6 @@ public struct Inside: Codable, Equatable, Sendable {
     /// Gateways of the default routes through the link, sorted.
     public var gateways4: [IPv4Address]
     public var gateways6: [IPv6Address]
-    /// Permanent neighbours on the link, sorted by address: the gateway's.
+    /// The gateways' permanent neighbour entries, sorted by address.
     public var neighbours: [Neighbour]
 }

@@ -65,6 +65,15 @@ extension NetlinkSocket {
         let loopback = links.first { $0.name == "lo" }
         let addresses = try addresses(link: link.index)
         let defaults = try routes().filter { $0.link == link.index }
+        let gateways4 = defaults.filter { $0.destination4?.length == 0 }.compactMap(\.gateway4).sorted()
+        let gateways6 = defaults.filter { $0.destination6?.length == 0 }.compactMap(\.gateway6).sorted()
+        var neighbours: [Neighbour] = []
+        for gateway in gateways4 {
+            if let found = try permanentNeighbour(gateway, link: link.index) { neighbours.append(found) }
+        }
+        for gateway in gateways6 {
+            if let found = try permanentNeighbour(gateway, link: link.index) { neighbours.append(found) }
+        }
         let inside = Inside(
             name: link.name, mac: link.mac ?? MACAddress(bits: 0), mtu: link.mtu, up: link.isUp,
             loopbackUp: own ? loopback?.isUp ?? false : nil, ipv6Disabled: link.ipv6?.disabled ?? true,
@@ -72,9 +81,7 @@ extension NetlinkSocket {
             addresses4: addresses.compactMap(\.address4).sorted { $0.address < $1.address },
             addresses6: addresses.filter { !$0.isLinkLocal }.compactMap(\.address6)
                 .sorted { $0.address < $1.address },
-            gateways4: defaults.filter { $0.destination4?.length == 0 }.compactMap(\.gateway4).sorted(),
-            gateways6: defaults.filter { $0.destination6?.length == 0 }.compactMap(\.gateway6).sorted(),
-            neighbours: try permanentNeighbours(link: link.index))
+            gateways4: gateways4, gateways6: gateways6, neighbours: neighbours.sorted())
         return (inside, link)
     }
 }

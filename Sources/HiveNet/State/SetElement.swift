@@ -25,6 +25,12 @@ public struct SetElement: Hashable, Sendable {
         self.init(set, key: key, target: target, agent: agent)
     }
 
+    public func hash(into hasher: inout Hasher) {
+        // Not octet by octet, as an array hashes itself. Key and set nearly always tell two elements apart.
+        hasher.combine(set)
+        key.withUnsafeBytes { hasher.combine(bytes: $0) }
+    }
+
     /// The key's fields as text: `["hv-alpha", "6a:76:0a:4d:00:02", "10.77.0.2"]`.
     public var fields: [String] {
         var offset = 0
@@ -40,7 +46,7 @@ extension SetElement: CustomStringConvertible {
     /// As nft writes it: `inet hive egress4 { 10.77.0.2 : goto internet }`.
     public var description: String {
         let target = target.map { " : goto \($0)" } ?? ""
-        return "\(set.table.label) \(set.definition.name) { \(fields.joined(separator: " . "))\(target) }"
+        return "\(set.label) { \(fields.joined(separator: " . "))\(target) }"
     }
 }
 
@@ -97,7 +103,7 @@ extension SetElement: Codable {
         let fields = zip(set.definition.fields, texts).compactMap { $0.parse($1) }
         guard fields.count == set.definition.fields.count, fields.count == texts.count else {
             throw DecodingError.dataCorruptedError(
-                forKey: .key, in: container, debugDescription: "not a key of the set \(set.rawValue)")
+                forKey: .key, in: container, debugDescription: "not a key of the set \(set.label)")
         }
         self.init(
             set, fields, target: try container.decodeIfPresent(String.self, forKey: .target),
