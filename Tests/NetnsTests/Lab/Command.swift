@@ -10,7 +10,9 @@ struct CommandResult: CustomStringConvertible {
     var description: String { "exit \(status)\n\(stdout)\(stderr)" }
 
     /// The output as JSON.
-    func json() throws -> Any { try JSONSerialization.jsonObject(with: Data(stdout.utf8), options: .fragmentsAllowed) }
+    func json() throws -> Any {
+        try JSONSerialization.jsonObject(with: Data(stdout.utf8), options: .fragmentsAllowed)
+    }
 }
 
 enum Command {
@@ -81,7 +83,8 @@ enum Command {
             while isRunning {
                 guard ContinuousClock.now < deadline else {
                     end()
-                    throw LabError("process \(pid) took longer than \(seconds) s:\n\(text(output))\(text(errors))")
+                    throw LabError(
+                        "process \(pid) took longer than \(seconds) s:\n\(text(output))\(text(errors))")
                 }
                 usleep(pause)
                 pause = min(pause * 2, 5000)

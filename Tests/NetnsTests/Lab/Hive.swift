@@ -51,12 +51,15 @@ struct TwoAgents {
     /// A UDP packet from one agent's own addresses, to the bridge's MAC as a router, unless told otherwise.
     func udp4(
         _ agent: Known, to destination: IPv4Address, port: UInt16, mac: MACAddress = TwoAgents.bridgeMAC,
-        source: IPv4Address? = nil, sourceMAC: MACAddress? = nil, tags: [(UInt16, UInt16)] = [], _ content: [UInt8]
+        source: IPv4Address? = nil, sourceMAC: MACAddress? = nil, tags: [(UInt16, UInt16)] = [],
+        _ content: [UInt8]
     ) -> [UInt8] {
         let from = source ?? agent.address4
         return Packet.ethernet(
             to: mac, from: sourceMAC ?? agent.mac, type: Packet.ipv4Type, tags: tags,
-            Packet.ipv4(from: from, to: destination, protocol: 17, Packet.udp(from, 4000, destination, port, content)))
+            Packet.ipv4(
+                from: from, to: destination, protocol: 17, Packet.udp(from, 4000, destination, port, content))
+        )
     }
 
     func udp6(
@@ -66,7 +69,8 @@ struct TwoAgents {
         let from = source ?? agent.address6
         return Packet.ethernet(
             to: mac, from: sourceMAC ?? agent.mac, type: Packet.ipv6Type,
-            Packet.ipv6(from: from, to: destination, next: 17, Packet.udp(from, 4000, destination, port, content)))
+            Packet.ipv6(
+                from: from, to: destination, next: 17, Packet.udp(from, 4000, destination, port, content)))
     }
 
     // MARK: Layers

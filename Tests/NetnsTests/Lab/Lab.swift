@@ -15,21 +15,19 @@ final class Lab {
 
     init() throws {
         thread = try LabThread()
-        do {
-            try thread.run {
-                guard hive_unshare(CLONE_NEWNS | CLONE_NEWNET) == 0 else { throw LabError.last("unshare") }
-                guard mount("none", "/", nil, UInt(MS_REC | MS_PRIVATE), nil) == 0 else {
-                    throw LabError.last("make mounts private")
-                }
-                guard mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") == 0 else { throw LabError.last("mount /run") }
-                mkdir("/run/lab", 0o755)
-                mkdir("/run/netns", 0o755)
+        // (When something here throws, deinit ends the thread.)
+        try thread.run {
+            guard hive_unshare(CLONE_NEWNS | CLONE_NEWNET) == 0 else { throw LabError.last("unshare") }
+            guard mount("none", "/", nil, UInt(MS_REC | MS_PRIVATE), nil) == 0 else {
+                throw LabError.last("make mounts private")
             }
-            try ip("link set lo up")
-        } catch {
-            thread.end()
-            throw error
+            guard mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") == 0 else {
+                throw LabError.last("mount /run")
+            }
+            mkdir("/run/lab", 0o755)
+            mkdir("/run/netns", 0o755)
         }
+        try ip("link set lo up")
     }
 
     deinit { thread.end() }
@@ -37,14 +35,16 @@ final class Lab {
     // MARK: Where things run
 
     /// On the host.
-    func host<Result>(_ body: () throws -> Result) throws -> Result { try thread.run(body) }
+    func host<Result>(_ body: @escaping () throws -> Result) throws -> Result { try thread.run(body) }
 
     /// In the namespace of an agent.
-    func agent<Result>(_ name: String, _ body: () throws -> Result) throws -> Result {
+    func agent<Result>(_ name: String, _ body: @escaping () throws -> Result) throws -> Result {
         try thread.run(in: "/run/netns/hive-\(name)", body)
     }
 
-    func outside<Result>(_ body: () throws -> Result) throws -> Result { try thread.run(in: Self.outside, body) }
+    func outside<Result>(_ body: @escaping () throws -> Result) throws -> Result {
+        try thread.run(in: Self.outside, body)
+    }
 
     // MARK: Commands
 
@@ -83,7 +83,9 @@ final class Lab {
             let file = open(path, O_WRONLY | O_CLOEXEC)
             guard file >= 0 else { throw LabError.last("open \(path)") }
             defer { close(file) }
-            guard Glibc.write(file, value, value.utf8.count) == value.utf8.count else { throw LabError.last("write \(path)") }
+            guard Glibc.write(file, value, value.utf8.count) == value.utf8.count else {
+                throw LabError.last("write \(path)")
+            }
         }
     }
 
@@ -156,7 +158,9 @@ final class Lab {
         try ip(in: "outside", "addr add 11.0.0.2/24 dev eth0")
         try ip(in: "outside", "-6 addr add 2a11::2/64 dev eth0 nodad")
         for address in Self.outsideAddresses4 { try ip(in: "outside", "addr add \(address)/32 dev lo") }
-        for address in Self.outsideAddresses6 { try ip(in: "outside", "-6 addr add \(address)/128 dev lo nodad") }
+        for address in Self.outsideAddresses6 {
+            try ip(in: "outside", "-6 addr add \(address)/128 dev lo nodad")
+        }
         try ip("route add default via 11.0.0.2")
         try ip("-6 route add default via 2a11::2")
         // The outside knows the agents' networks: what arrives straight from them is answered, and it can try them.

@@ -55,58 +55,78 @@ final class LabThread: @unchecked Sendable {
     }
 
     /// Runs a closure on the thread and waits for it.
-    func run<Result>(_ body: () throws -> Result) throws -> Result {
-        var result: Swift.Result<Result, any Error>?
-        let done = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
-        sem_init(done, 0, 0)
-        defer {
-            sem_destroy(done)
-            done.deallocate()
-        }
-        return try withoutActuallyEscaping(body) { body in
-            pthread_mutex_lock(lock)
-            jobs.append {
-                result = Swift.Result { try body() }
-                sem_post(done)
-            }
-            pthread_cond_signal(condition)
-            pthread_mutex_unlock(lock)
-            while sem_wait(done) != 0 {}
-            return try result!.get()
-        }
+    func run<Result>(_ body: @escaping () throws -> Result) throws -> Result {
+        let work = Work(body)
+        pthread_mutex_lock(lock)
+        jobs.append { work.run() }
+        pthread_cond_signal(condition)
+        pthread_mutex_unlock(lock)
+        return try work.wait()
     }
 
     /// Runs a closure on a new thread that begins in this one's namespaces and first joins another network namespace.
-    func run<Result>(in namespace: String, _ body: () throws -> Result) throws -> Result {
+    func run<Result>(in namespace: String, _ body: @escaping () throws -> Result) throws -> Result {
         try run {
-            var result: Swift.Result<Result, any Error>?
-            try withoutActuallyEscaping(body) { body in
-                let work = Work {
-                    result = Swift.Result {
-                        let descriptor = open(namespace, O_RDONLY | O_CLOEXEC)
-                        guard descriptor >= 0 else { throw LabError.last("open \(namespace)") }
-                        defer { close(descriptor) }
-                        guard hive_setns(descriptor, CLONE_NEWNET) == 0 else { throw LabError.last("join \(namespace)") }
-                        return try body()
-                    }
-                }
-                var thread = pthread_t()
-                let code = pthread_create(
-                    &thread, nil,
-                    { argument in
-                        Unmanaged<Work>.fromOpaque(argument!).takeUnretainedValue().body()
-                        return nil
-                    }, Unmanaged.passUnretained(work).toOpaque())
-                guard code == 0 else { throw LabError("cannot start a thread") }
-                pthread_join(thread, nil)
-                work.body = {}
+            let work = Work {
+                let descriptor = open(namespace, O_RDONLY | O_CLOEXEC)
+                guard descriptor >= 0 else { throw LabError.last("open \(namespace)") }
+                defer { close(descriptor) }
+                guard hive_setns(descriptor, CLONE_NEWNET) == 0 else { throw LabError.last("join \(namespace)") }
+                return try body()
             }
-            return try result!.get()
+            try self.start { work.run() }
+            return try work.wait()
         }
     }
 
-    private final class Work {
-        var body: () -> Void
+    /// A thread that does one thing and ends.
+    private func start(_ body: @escaping () -> Void) throws {
+        var thread = pthread_t()
+        let box = Unmanaged.passRetained(Closure(body))
+        let code = pthread_create(
+            &thread, nil,
+            { argument in
+                Unmanaged<Closure>.fromOpaque(argument!).takeRetainedValue().body()
+                return nil
+            }, box.toOpaque())
+        guard code == 0 else {
+            box.release()
+            throw LabError("cannot start a thread")
+        }
+        pthread_detach(thread)
+    }
+
+    private final class Closure {
+        let body: () -> Void
         init(_ body: @escaping () -> Void) { self.body = body }
+    }
+
+    /// A closure and its result.
+    private final class Work<Result> {
+        private let body: () throws -> Result
+        private var result: Swift.Result<Result, any Error>?
+        private let done: UnsafeMutablePointer<sem_t>
+
+        init(_ body: @escaping () throws -> Result) {
+            self.body = body
+            done = .allocate(capacity: 1)
+            sem_init(done, 0, 0)
+        }
+
+        deinit {
+            sem_destroy(done)
+            done.deallocate()
+        }
+
+        func run() {
+            result = Swift.Result { try body() }
+            sem_post(done)
+        }
+
+        func wait() throws -> Result {
+            while sem_wait(done) != 0 {}
+            guard let result else { throw LabError("a thread ended without a result") }
+            return try result.get()
+        }
     }
 }

@@ -4,7 +4,9 @@ import HiveNet
 enum Packet {
     typealias Bytes = [UInt8]
 
-    static func be16(_ value: some BinaryInteger) -> Bytes { [UInt8(truncatingIfNeeded: value >> 8), UInt8(truncatingIfNeeded: value)] }
+    static func be16(_ value: some BinaryInteger) -> Bytes {
+        [UInt8(truncatingIfNeeded: value >> 8), UInt8(truncatingIfNeeded: value)]
+    }
 
     /// RFC 1071.
     static func checksum(_ bytes: Bytes) -> UInt16 {
@@ -33,19 +35,23 @@ enum Packet {
     // MARK: ARP
 
     static func arp(
-        operation: UInt16, senderMAC: MACAddress, sender: IPv4Address, targetMAC: MACAddress = MACAddress(bits: 0),
+        operation: UInt16, senderMAC: MACAddress, sender: IPv4Address,
+        targetMAC: MACAddress = MACAddress(bits: 0),
         target: IPv4Address
     ) -> Bytes {
-        [0, 1, 8, 0, 6, 4] + be16(operation) + senderMAC.octets + sender.octets + targetMAC.octets + target.octets
+        [0, 1, 8, 0, 6, 4] + be16(operation) + senderMAC.octets + sender.octets + targetMAC.octets
+            + target.octets
     }
 
     // MARK: IP
 
     static func ipv4(
-        from: IPv4Address, to: IPv4Address, protocol number: UInt8, ttl: UInt8 = 64, fragment: UInt16 = 0, id: UInt16 = 1,
+        from: IPv4Address, to: IPv4Address, protocol number: UInt8, ttl: UInt8 = 64, fragment: UInt16 = 0,
+        id: UInt16 = 1,
         _ payload: Bytes
     ) -> Bytes {
-        var header: Bytes = [0x45, 0] + be16(20 + payload.count) + be16(id) + be16(fragment) + [ttl, number, 0, 0]
+        var header: Bytes =
+            [0x45, 0] + be16(20 + payload.count) + be16(id) + be16(fragment) + [ttl, number, 0, 0]
         header += from.octets + to.octets
         let sum = be16(checksum(header))
         header[10] = sum[0]
@@ -80,11 +86,15 @@ enum Packet {
     enum Flags { static let fin: UInt8 = 1, syn: UInt8 = 2, rst: UInt8 = 4, psh: UInt8 = 8, ack: UInt8 = 16 }
 
     static func tcp<Address: IPAddress>(
-        _ from: Address, _ fromPort: UInt16, _ to: Address, _ toPort: UInt16, flags: UInt8, sequence: UInt32 = 1,
+        _ from: Address, _ fromPort: UInt16, _ to: Address, _ toPort: UInt16, flags: UInt8,
+        sequence: UInt32 = 1,
         acknowledgement: UInt32 = 0, _ payload: Bytes = []
     ) -> Bytes {
         var segment = be16(fromPort) + be16(toPort) + be16(sequence >> 16) + be16(sequence & 0xffff)
-        segment += be16(acknowledgement >> 16) + be16(acknowledgement & 0xffff) + [0x50, flags, 0xff, 0xff, 0, 0, 0, 0]
+        segment +=
+            be16(acknowledgement >> 16) + be16(acknowledgement & 0xffff) + [
+                0x50, flags, 0xff, 0xff, 0, 0, 0, 0,
+            ]
         segment += payload
         let sum = be16(checksum(pseudo(from.octets, to.octets, 6, segment.count) + segment))
         segment[16] = sum[0]
@@ -100,7 +110,9 @@ enum Packet {
         return message
     }
 
-    static func icmpv6(from: IPv6Address, to: IPv6Address, type: UInt8, code: UInt8 = 0, _ rest: Bytes) -> Bytes {
+    static func icmpv6(from: IPv6Address, to: IPv6Address, type: UInt8, code: UInt8 = 0, _ rest: Bytes)
+        -> Bytes
+    {
         var message: Bytes = [type, code, 0, 0] + rest
         let sum = be16(checksum(pseudo(from.octets, to.octets, 58, message.count) + message))
         message[2] = sum[0]
@@ -108,14 +120,18 @@ enum Packet {
         return message
     }
 
-    static func neighbourSolicit(from: IPv6Address, to: IPv6Address, target: IPv6Address, source: MACAddress) -> Bytes {
+    static func neighbourSolicit(from: IPv6Address, to: IPv6Address, target: IPv6Address, source: MACAddress)
+        -> Bytes
+    {
         ipv6(
             from: from, to: to, next: 58, hopLimit: 255,
             icmpv6(from: from, to: to, type: 135, [0, 0, 0, 0] + target.octets + [1, 1] + source.octets))
     }
 
     /// With the override flag: takes the target's place in neighbours' caches.
-    static func neighbourAdvert(from: IPv6Address, to: IPv6Address, target: IPv6Address, mac: MACAddress) -> Bytes {
+    static func neighbourAdvert(from: IPv6Address, to: IPv6Address, target: IPv6Address, mac: MACAddress)
+        -> Bytes
+    {
         ipv6(
             from: from, to: to, next: 58, hopLimit: 255,
             icmpv6(from: from, to: to, type: 136, [0x20, 0, 0, 0] + target.octets + [2, 1] + mac.octets))

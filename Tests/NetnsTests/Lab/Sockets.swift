@@ -19,7 +19,9 @@ struct Endpoint: Sendable, CustomStringConvertible {
             socket.sin6_scope_id = scope
             inet_pton(AF_INET6, address, &socket.sin6_addr)
             return withUnsafePointer(to: &socket) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in6>.size)) }
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
+                }
             }
         }
         var socket = sockaddr_in()
@@ -27,7 +29,9 @@ struct Endpoint: Sendable, CustomStringConvertible {
         socket.sin_port = port.bigEndian
         inet_pton(AF_INET, address, &socket.sin_addr)
         return withUnsafePointer(to: &socket) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
         }
     }
 }
@@ -141,13 +145,17 @@ final class Socket {
     }
 
     func send(frame: [UInt8]) throws {
-        guard Glibc.send(descriptor, frame, frame.count, 0) == frame.count else { throw LabError.last("send a frame") }
+        guard Glibc.send(descriptor, frame, frame.count, 0) == frame.count else {
+            throw LabError.last("send a frame")
+        }
     }
 }
 
 extension [UInt8] {
     func contains(sequence: [UInt8]) -> Bool {
         guard !sequence.isEmpty, count >= sequence.count else { return sequence.isEmpty }
-        return (0...(count - sequence.count)).contains { self[$0] == sequence[0] && Array(self[$0..<($0 + sequence.count)]) == sequence }
+        return (0...(count - sequence.count)).contains {
+            self[$0] == sequence[0] && Array(self[$0..<($0 + sequence.count)]) == sequence
+        }
     }
 }
