@@ -38,13 +38,23 @@ import Testing
     /// Not one request that changes anything goes out when there is nothing to do.
     @Test func repeatedApplySendsNoChange() throws {
         let lab = try Lab()
-        try lab.apply(TwoAgents.configuration)
+        try lab.write(configuration: TwoAgents.configuration)
+        let requests = ["RTM_NEW", "NFNL_MSG_BATCH", "mount(", "unshare("]
+        let first = try trace(lab)
+        // The control: the first apply does send them, and the trace shows it.
+        for request in requests { #expect(first.contains(request), "\(request) was not seen") }
+        let second = try trace(lab)
+        #expect(second.contains("RTM_GETLINK") && second.contains("NFT_MSG_GETGEN"))
+        for request in requests + ["RTM_SET", "RTM_DEL", "NFT_MSG_NEW"] {
+            #expect(!second.contains(request), "\(request) was sent:\n\(second)")
+        }
+    }
+
+    /// What an apply sends, and which namespaces and mounts it makes. (Answers are received, and are not in it.)
+    private func trace(_ lab: Lab) throws -> String {
+        let calls = "trace=sendto,sendmsg,mount,umount2,unshare,unlink"
         let result = try lab.run(
-            [
-                "strace", "-f", "-e", "trace=sendto,sendmsg,mount,umount2,unshare,unlink", "-o",
-                "/run/lab/trace",
-            ]
-                + Lab.commandLine(["net", "apply"]))
+            ["strace", "-f", "-e", calls, "-o", "/run/lab/trace"] + Lab.commandLine(["net", "apply"]))
         #expect(result.status == 0, "\(result)")
         return try lab.host { try String(contentsOfFile: "/run/lab/trace", encoding: .utf8) }
     }
