@@ -40,6 +40,13 @@ extension HostNetwork {
             if agent.namespace == nil && agent.port == nil && agent.egress == nil { continue }
             state.agents[name] = agent
         }
+        let wanted = Set(spec?.agents.map(\.name) ?? [])
+        for agent in NamespaceDirectory.agents() {
+            // A wanted agent's leftover file is replaced when its namespace is made.
+            let isUsed = places[agent] == .own && (insides.existing.contains(agent) || wanted.contains(agent))
+            if !isUsed { state.strayNamespaces.append(NetworkSpec.Namespace.own.path(agent: agent)) }
+        }
+        state.strayNamespaces.sort()
         try observeHost(links, found.bridge, &facts)
         return NetworkObservation(
             state: state, blocked: Self.blocked(tables.counts), blockedInAll: tables.totals, host: facts,

@@ -89,6 +89,9 @@ private struct Planner {
                     .removeNamespace(path: namespace.path))
             }
         }
+        for path in actual.strayNamespaces {
+            add(.remove, "namespace", path, "has our mark and is no agent's", .removeNamespace(path: path))
+        }
         for link in actual.bridge?.foreignPorts ?? [] where desired.bridge != nil {
             add(.remove, "port", link, "no agent's", .evict(link: link))
         }
