@@ -75,7 +75,10 @@ extension HostNetwork {
         _ links: [LinkRecord], _ bridge: LinkRecord?, _ facts: inout HostFacts
     ) throws(KernelError) {
         let names = Dictionary(links.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
-        for route in try route.routes() where route.link != bridge?.index || bridge == nil {
+        // A bridge that we made under another name goes, and its routes with it.
+        let ours = Set(
+            links.filter { $0.kind == "bridge" && $0.alias == Mark.bridgeAlias || $0.index == bridge?.index }.map(\.index))
+        for route in try route.routes() where !(route.link.map(ours.contains) ?? false) {
             let link = route.link.flatMap { names[$0] } ?? "nowhere"
             if let prefix = route.destination4, prefix.length > 0 { facts.routes4.append((prefix, link)) }
             if let prefix = route.destination6, prefix.length > 0 { facts.routes6.append((prefix, link)) }
