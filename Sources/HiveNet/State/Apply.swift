@@ -181,8 +181,10 @@ extension HostNetwork {
         _ changes: [Change], _ work: AgentWork, _ desired: NetworkState, _ observed: NetworkObservation, bridge: Int32
     ) throws(KernelError) {
         let batch = Batch()
-        if let actual = observed.state.bridge, actual.mac != desired.bridge?.mac {
-            // Those that were there are gone with the change of the bridge's own address.
+        let losesAddress = changes.contains { if case .removeAddress = $0.step { true } else { false } }
+        if let actual = observed.state.bridge, losesAddress || actual.mac != desired.bridge?.mac {
+            // Those that were there are gone with the change of the bridge's own address, or with its last IP address
+            // (fib_disable_ip).
             for neighbour in desired.bridge?.neighbours ?? [] {
                 batch.addNeighbour(neighbour, link: bridge, "add the neighbour \(neighbour.address) again")
             }
