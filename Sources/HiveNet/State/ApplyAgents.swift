@@ -166,9 +166,13 @@ extension HostNetwork {
         for route in try socket.routes() where route.link == index {
             if route.destination4?.length == 0, let gateway = route.gateway4, !inside.gateways4.contains(gateway) {
                 batch.removeDefaultRoute(gateway, link: index, "remove the default route via \(gateway) \(place)")
+                let neighbour = Neighbour(address: "\(gateway)", mac: link.mac ?? MACAddress(bits: 0))
+                batch.removeNeighbour(neighbour, link: index, "remove the neighbour \(gateway) \(place)")
             }
             if route.destination6?.length == 0, let gateway = route.gateway6, !inside.gateways6.contains(gateway) {
                 batch.removeDefaultRoute(gateway, link: index, "remove the default route via \(gateway) \(place)")
+                let neighbour = Neighbour(address: "\(gateway)", mac: link.mac ?? MACAddress(bits: 0))
+                batch.removeNeighbour(neighbour, link: index, "remove the neighbour \(gateway) \(place)")
             }
         }
         for address in try socket.addresses(link: index) {
