@@ -47,7 +47,7 @@ extension HostNetwork {
             if !isUsed { state.strayNamespaces.append(NetworkSpec.Namespace.own.path(agent: agent)) }
         }
         state.strayNamespaces.sort()
-        try observeHost(links, found.bridge, &facts)
+        try observeHost(links, found, &facts)
         return NetworkObservation(
             state: state, blocked: Self.blocked(tables.counts), blockedInAll: tables.totals, host: facts,
             generation: tables.generation,
@@ -71,13 +71,13 @@ extension HostNetwork {
             neighbours: try route.permanentNeighbours(link: link.index), foreignPorts: foreignPorts)
     }
 
-    private mutating func observeHost(
-        _ links: [LinkRecord], _ bridge: LinkRecord?, _ facts: inout HostFacts
+    fileprivate mutating func observeHost(
+        _ links: [LinkRecord], _ found: Found, _ facts: inout HostFacts
     ) throws(KernelError) {
         let names = Dictionary(links.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
         // A bridge that we made under another name goes, and its routes with it.
         let ours = Set(
-            links.filter { $0.kind == "bridge" && $0.alias == Mark.bridgeAlias || $0.index == bridge?.index }.map(\.index))
+            links.filter { $0.kind == "bridge" && $0.alias == Mark.bridgeAlias || $0.index == found.bridge?.index }.map(\.index))
         for route in try route.routes() where !(route.link.map(ours.contains) ?? false) {
             let link = route.link.flatMap { names[$0] } ?? "nowhere"
             if let prefix = route.destination4, prefix.length > 0 { facts.routes4.append((prefix, link)) }
@@ -86,9 +86,13 @@ extension HostNetwork {
         facts.hasIPv6 = links.contains { $0.ipv6 != nil }
         facts.forwards4 = Sysctl.read("ipv4/ip_forward") == "1"
         facts.forwards6 = Sysctl.read("ipv6/conf/all/forwarding") == "1"
+        // A port is ours by its alias too, when somebody took it out of our group.
+        let ports = Set(found.ports.values.map(\.index))
         facts.foreignLinks = Set(
-            links.filter { $0.group != Mark.group && $0.group != Mark.condemnedGroup && $0.alias != Mark.bridgeAlias }
-                .map(\.name))
+            links.filter {
+                $0.group != Mark.group && $0.group != Mark.condemnedGroup && $0.alias != Mark.bridgeAlias
+                    && !ports.contains($0.index)
+            }.map(\.name))
     }
 
     private static func blocked(_ counts: [(element: SetElement, packets: UInt64)]) -> [String: Blocked] {
