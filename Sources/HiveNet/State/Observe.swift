@@ -138,11 +138,16 @@ private struct Found {
             (spec?.agents ?? []).map { (LinkName.host(agent: $0.name, prefix: spec?.interfacePrefix ?? ""), $0) },
             uniquingKeysWith: { first, _ in first })
         for link in links where link.kind == "veth" {
-            let isOurs = link.group == Mark.group || link.group == Mark.condemnedGroup
-            if isOurs || wanted[link.name] != nil, let (agent, place) = link.alias.flatMap(Mark.parse(portAlias:)) {
+            if let (agent, place) = link.alias.flatMap(Mark.parse(portAlias:)) {
+                // Two with one agent's mark: the wanted one is it, or else the first.
+                if let other = ports[agent] {
+                    let isBetter = wanted[link.name]?.name == agent
+                    strays.append(isBetter ? other.name : link.name)
+                    guard isBetter else { continue }
+                }
                 places[agent] = place
                 ports[agent] = link
-            } else if isOurs {
+            } else if link.group == Mark.group || link.group == Mark.condemnedGroup {
                 // Not yet named, or its name taken away: known by the link's name if it is one that is wanted.
                 if let agent = wanted[link.name] { ports[agent.name] = link } else { strays.append(link.name) }
             }
