@@ -107,6 +107,7 @@ public struct Boundary: Codable, Equatable, Sendable {
                 Rule("agents have addresses of the subnet", .notFrom(ours4), .goto("denied_spoof")),
                 Rule("agents have addresses of the subnet", .notFrom(ours6), .goto("denied_spoof")),
                 Rule("broadcast and multicast frames", .notUnicastFrame, .goto("denied_host")),
+                Rule("loopback answers to nobody", .to(.loopback), .goto("denied_host")),
                 Rule("whose address is it?", .destination(in: "destinations")),
                 Rule("another agent's", .to(ours4), .goto("denied_peer")),
                 Rule("another agent's", .to(ours6), .goto("denied_peer")),
@@ -120,6 +121,11 @@ public struct Boundary: Codable, Equatable, Sendable {
                 Rule("may be an answer: input decides", .icmpv6(.echoReply), .accept),
                 Rule("who is the gateway?", .neighbourSolicit(for: spec.gateway6), .accept),
                 Rule("everything else", .goto("denied_host")),
+            ]),
+            // After connection tracking, still before anybody's DNAT: a published port is no way in. What is dropped here was
+            // tracked, but never gets into the table of connections (nf_conntrack_confirm comes last).
+            Chain("tracked", .prerouting(-150), [
+                Rule("packets from agents to the host", bridge, .isLocal, .goto("answers")),
             ]),
             Chain("to_outside", nil, [
                 Rule("by the agent's egress policy", .ipv4Source(in: .egress4)),

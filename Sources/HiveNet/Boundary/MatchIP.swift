@@ -56,6 +56,7 @@ extension Match {
     }
     /// `fib daddr type vmap @destinations`
     static func destination(in set: String) -> Match { [.destinationType, .verdictMap(set: set)] }
+    static var isLocal: Match { [.destinationType, .compare(.equal, AddressType.local.octets)] }
     static var isMulticast: Match { [.destinationType, .compare(.equal, AddressType.multicast.octets)] }
 
     // MARK: Transport
@@ -123,6 +124,10 @@ extension Match {
     static func user(_ id: UInt32) -> Match {
         [.meta(.socketUser), .compare(.equal, Swift.withUnsafeBytes(of: id) { [UInt8]($0) })]
     }
+}
+
+extension Prefix where Address == IPv4Address {
+    static var loopback: Prefix { Prefix(network: IPv4Address(bits: 127 << 24), length: 8) }
 }
 
 extension Prefix where Address == IPv6Address {

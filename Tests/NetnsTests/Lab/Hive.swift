@@ -33,6 +33,8 @@ struct TwoAgents {
 
     init(configuration: String = TwoAgents.configuration, outside: Bool = false) throws {
         lab = try Lab()
+        // Off, so that the bridge's layers and those of IP can be told apart. `fire` tries every attack with it on as well.
+        try lab.setBridgeNetfilter(false)
         if outside { try lab.makeOutside() }
         try lab.apply(configuration)
         alpha = Known(
@@ -77,7 +79,7 @@ struct TwoAgents {
 
     /// The layers of the boundary that a test can take away, as an independent actor would.
     enum Layer: String, CaseIterable, CustomStringConvertible {
-        case port, bridgeTable, early, input, forward, output
+        case port, bridgeTable, early, tracked, input, forward, output
 
         var description: String { rawValue }
     }
@@ -93,7 +95,7 @@ struct TwoAgents {
                 )
             }
         case .bridgeTable: try lab.nft("flush table bridge hive")
-        case .early, .input, .forward, .output: try lab.nft("flush chain inet hive \(layer.rawValue)")
+        case .early, .tracked, .input, .forward, .output: try lab.nft("flush chain inet hive \(layer.rawValue)")
         }
     }
 
