@@ -107,7 +107,8 @@ public struct Boundary: Codable, Equatable, Sendable {
                 Rule("agents have addresses of the subnet", .notFrom(ours4), .goto("denied_spoof")),
                 Rule("agents have addresses of the subnet", .notFrom(ours6), .goto("denied_spoof")),
                 Rule("broadcast and multicast frames", .notUnicastFrame, .goto("denied_host")),
-                Rule("loopback answers to nobody", .to(.loopback), .goto("denied_host")),
+                Rule("IPv6 multicast, in whatever frame", .to(Prefix6.multicast), .goto("denied_host")),
+                Rule("loopback answers to nobody", .to(Prefix4.loopback), .goto("denied_host")),
                 Rule("whose address is it?", .destination(in: "destinations")),
                 Rule("another agent's", .to(ours4), .goto("denied_peer")),
                 Rule("another agent's", .to(ours6), .goto("denied_peer")),
@@ -167,7 +168,8 @@ public struct Boundary: Codable, Equatable, Sendable {
             ] + spec.gatewayUsers.sorted().map { Rule("the gateway, to web ports", .user($0), .goto("gateway")) } + [
                 Rule("the kernel's own neighbour discovery", .icmpv6(.neighbourAdvert), .accept),
                 Rule("the kernel's own neighbour discovery", .icmpv6(.neighbourSolicit), .accept),
-                Rule("noise: the host's multicast", .isMulticast, .drop),
+                Rule("noise: the host's multicast", .to(Prefix4.multicast), .drop),
+                Rule("noise: the host's multicast", .to(Prefix6.multicast), .drop),
                 Rule("no other user", .goto("denied_local")),
             ]),
             Chain("gateway", nil, [

@@ -57,7 +57,6 @@ extension Match {
     /// `fib daddr type vmap @destinations`
     static func destination(in set: String) -> Match { [.destinationType, .verdictMap(set: set)] }
     static var isLocal: Match { [.destinationType, .compare(.equal, AddressType.local.octets)] }
-    static var isMulticast: Match { [.destinationType, .compare(.equal, AddressType.multicast.octets)] }
 
     // MARK: Transport
 
@@ -128,9 +127,11 @@ extension Match {
 
 extension Prefix where Address == IPv4Address {
     static var loopback: Prefix { Prefix(network: IPv4Address(bits: 127 << 24), length: 8) }
+    static var multicast: Prefix { Prefix(network: IPv4Address(bits: 224 << 24), length: 4) }
 }
 
 extension Prefix where Address == IPv6Address {
+    static var multicast: Prefix { Prefix(network: IPv6Address(bits: 0xff << 120), length: 8) }
     static var unspecified: Prefix { Prefix(host: IPv6Address(bits: 0)) }
 }
 

@@ -51,7 +51,8 @@ extension Descriptor {
 /// setns(2) and unshare(2) change the calling thread alone. On a thread of a pool the change would outlive its cause, so
 /// this exists only inside `onThreadOfItsOwn`.
 struct NamespaceSwitch: ~Copyable {
-    fileprivate init() {}
+    /// Only for `Thread`.
+    init() {}
 
     /// Joins a namespace.
     func enter(_ namespace: borrowing Descriptor, _ operation: @autoclosure () -> String) throws(KernelError) {
@@ -120,39 +121,4 @@ enum NamespaceDirectory {
         guard errno == EINVAL || errno == ENOENT else { throw .last("unmount \(path)") }
         if unlink(path) != 0, errno != ENOENT { throw .last("remove \(path)") }
     }
-}
-
-/// Runs a closure on a new thread that ends with it, and waits.
-///
-/// The thread begins in the caller's namespaces.
-func onThreadOfItsOwn<Result>(
-    _ body: (borrowing NamespaceSwitch) throws(KernelError) -> Result
-) throws(KernelError) -> Result {
-    var result: Swift.Result<Result, KernelError> = .failure(KernelError("run a thread", code: ECANCELED))
-    let work = ThreadWork()
-    return try withoutActuallyEscaping(body) { (body) throws(KernelError) -> Result in
-        work.body = {
-            do throws(KernelError) {
-                result = .success(try body(NamespaceSwitch()))
-            } catch {
-                result = .failure(error)
-            }
-        }
-        var thread = pthread_t()
-        let code = pthread_create(
-            &thread, nil,
-            { argument in
-                argument.map { Unmanaged<ThreadWork>.fromOpaque($0).takeUnretainedValue().body() }
-                return nil
-            }, Unmanaged.passUnretained(work).toOpaque())
-        guard code == 0 else { throw KernelError("start a thread", code: code) }
-        pthread_join(thread, nil)
-        work.body = {}
-        return try result.get()
-    }
-}
-
-private final class ThreadWork {
-    var body: () -> Void = {}
-    init() {}
 }

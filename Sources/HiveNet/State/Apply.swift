@@ -53,6 +53,7 @@ extension HostNetwork {
                     try transaction.delete(table: Boundary.tableName, label.hasPrefix("inet") ? .inet : .bridge)
                 }
                 for table in tables { try transaction.create(table) }
+                added += desired.boundary?.elements ?? []
             case .tables(.refresh):
                 for table in tables { try transaction.refresh(table, actual: observed.chains[table.label] ?? [:]) }
             case .addElement(let element): added.append(element)

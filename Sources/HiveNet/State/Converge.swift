@@ -31,18 +31,21 @@ extension HostNetwork {
 
     /// Makes the kernel's network what is wanted, and looks whether it is.
     ///
-    /// - Parameter progress: is told how many agents' links have been made, and of how many.
-    /// - Throws: `Obstacle` before anything was changed, `KernelError`, `NotConverged`.
+    /// - Parameters:
+    ///   - prepare: called once, when nothing stands in the way and before anything is changed: for what has to be on disk
+    ///     before the kernel hears of it.
+    ///   - progress: is told how many agents' links have been made, and of how many.
+    /// - Throws: `Obstacle` before anything was changed, `KernelError`, `NotConverged`, what `prepare` throws.
     public mutating func apply(
-        _ spec: NetworkSpec, progress: (Int, Int) -> Void = { _, _ in }
+        _ spec: NetworkSpec, prepare: () throws -> Void = {}, progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> AppliedChanges {
-        try converge(to: .specification(spec, try NetworkState(spec)), progress)
+        try converge(to: .specification(spec, try NetworkState(spec)), prepare, progress)
     }
 
     /// Takes away everything that is ours, or one agent, and nothing else.
     /// - Parameter agent: nil for everything.
     public mutating func remove(agent: String?) throws -> AppliedChanges {
-        try converge(to: agent.map { .without(agent: $0) } ?? .nothing, { _, _ in })
+        try converge(to: agent.map { .without(agent: $0) } ?? .nothing, {}, { _, _ in })
     }
 
     private enum Goal {
@@ -68,7 +71,7 @@ extension HostNetwork {
 
     /// Observe, plan, carry out, observe again, until there is nothing left to do.
     private mutating func converge(
-        to goal: Goal, _ progress: (Int, Int) -> Void
+        to goal: Goal, _ prepare: () throws -> Void, _ progress: (Int, Int) -> Void
     ) throws -> AppliedChanges {
         let tables = goal.specification.map(Boundary.tables(for:)) ?? []
         var observed = try observe(goal.specification)
@@ -77,6 +80,7 @@ extension HostNetwork {
         let attempts = 8
         for attempt in 0..<attempts {
             let wanted = try goal.state(observed)
+            if attempt == 0 { try prepare() }
             let changes = HiveNet.plan(desired: wanted, observed: observed)
             if changes.isEmpty { return AppliedChanges(changes: done, observed: observed, retries: attempt) }
             // A whole pass that left something means more than a race lost.

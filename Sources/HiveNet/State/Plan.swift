@@ -29,20 +29,19 @@ private struct Planner {
     mutating func boundary(_ wanted: Boundary?) {
         guard let wanted else { return }
         guard let actual = actual.boundary else {
-            add(.add, "tables", "bridge hive, inet hive", "missing", .tables(.replace))
-            for element in wanted.elements { addElement(element) }
+            add(.add, "tables", "bridge hive, inet hive \(size(wanted))", "missing", .tables(.replace))
             return
         }
-        var kept = Set(actual.elements)
         if wanted.rules != actual.rules {
             let reason = difference(wanted.rules, actual.rules)
             if wanted.rules.filter(TableText.isContainer) == actual.rules.filter(TableText.isContainer) {
                 add(.change, "rules", "of the tables bridge hive, inet hive", reason, .tables(.refresh))
             } else {
-                add(.change, "tables", "bridge hive, inet hive", reason, .tables(.replace))
-                kept = []
+                add(.change, "tables", "bridge hive, inet hive \(size(wanted))", reason, .tables(.replace))
+                return
             }
         }
+        let kept = Set(actual.elements)
         let needed = Set(wanted.elements)
         // An element whose comment or target changed goes and comes again: with one key there can be but one.
         for element in kept.subtracting(needed).sorted() {
@@ -50,11 +49,14 @@ private struct Planner {
                 .remove, "element", element.description, "not in the configuration", agent: element.agent,
                 .removeElement(element))
         }
-        for element in wanted.elements where !kept.contains(element) { addElement(element) }
+        for element in wanted.elements where !kept.contains(element) {
+            add(.add, "element", element.description, "missing", agent: element.agent, .addElement(element))
+        }
     }
 
-    private mutating func addElement(_ element: SetElement) {
-        add(.add, "element", element.description, "missing", agent: element.agent, .addElement(element))
+    /// Tables that are made anew bring all their elements with them, and those are not told one by one.
+    private func size(_ boundary: Boundary) -> String {
+        "with \(boundary.rules.count { $0.hasPrefix("rule ") }) rules and \(boundary.elements.count) elements"
     }
 
     /// The first rule that is missing or too much, in words.

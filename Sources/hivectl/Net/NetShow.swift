@@ -131,7 +131,7 @@ struct ShownNetwork: Encodable {
     private func table(_ style: Style) -> [String] {
         var table = Table(
             .text("AGENT"), .text("ADDRESS"), .text("LINK"), .text("STATE"), .number("WEB"), .text("EGRESS"),
-            .number("HOST"), .number("PEER"), .number("SPOOFED"), .number("EGRESS"))
+            .number("TO-HOST"), .number("TO-PEER"), .number("SPOOFED"), .number("TO-OUTSIDE"))
         for (name, agent) in network.agents.sorted(by: { $0.key < $1.key }) {
             let count = blocked[name] ?? Blocked()
             let state = Self.state(of: agent)
@@ -144,7 +144,7 @@ struct ShownNetwork: Encodable {
         }
         let lines = table.lines(style)
         return network.agents.isEmpty
-            ? ["no agents"] : lines + ["", "HOST, PEER, SPOOFED and the second EGRESS count blocked packets."]
+            ? ["no agents"] : lines + ["", "TO-HOST, TO-PEER, SPOOFED and TO-OUTSIDE count the packets that were blocked."]
     }
 
     private static func state(of agent: Agent) -> String {
