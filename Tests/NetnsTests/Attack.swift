@@ -33,7 +33,9 @@ extension TwoAgents {
             sourceLocation: sourceLocation)
         if let reason = attack.reason {
             let after = try lab.blocked(attack.agent.name)[reason] ?? 0
-            #expect(after > before, "\(attack.name): was not counted as \(reason)", sourceLocation: sourceLocation)
+            #expect(
+                after > before, "\(attack.name): was not counted as \(reason)", sourceLocation: sourceLocation
+            )
         }
         // Threat 30: bridged frames pass the IP hooks too.
         if try lab.setBridgeNetfilter(true) {

@@ -18,7 +18,9 @@ import Testing
         }
         for gateway in ["\(TwoAgents.gateway4)", "\(TwoAgents.gateway6)"] {
             let target = Endpoint(address: gateway, port: 7000)
-            func connect() throws -> Socket.Connection { try hive.lab.agent("alpha") { try Socket.connect(target) } }
+            func connect() throws -> Socket.Connection {
+                try hive.lab.agent("alpha") { try Socket.connect(target) }
+            }
             var outcome: Socket.Connection?
             let isCounted = try hive.expectBlocked(hive.alpha, "host") { outcome = try connect() }
             #expect(isCounted && outcome == .timedOut)
@@ -55,7 +57,8 @@ import Testing
     func otherProtocolsToTheBridgeAddress(_ number: UInt8) throws {
         let hive = try TwoAgents()
         let mark = TwoAgents.mark("protocol \(number)")
-        let payload = number == 1 ? Packet.icmp(type: 8, [0, 1, 0, 1] + mark) : [0, 1, 0, 2, 0, 0, 0, 0] + mark
+        let payload =
+            number == 1 ? Packet.icmp(type: 8, [0, 1, 0, 1] + mark) : [0, 1, 0, 2, 0, 0, 0, 0] + mark
         // IGMP is noise, which the bridge table drops without a count.
         try hive.fire(
             Attack(
@@ -63,7 +66,8 @@ import Testing
                 frame: Packet.ethernet(
                     to: TwoAgents.bridgeMAC, from: hive.alpha.mac, type: Packet.ipv4Type,
                     Packet.ipv4(from: hive.alpha.address4, to: TwoAgents.gateway4, protocol: number, payload)),
-                mark: mark, receiver: try hive.hostRaw(Int32(number)), layers: [.early, .tracked, .input], reason: "host"))
+                mark: mark, receiver: try hive.hostRaw(Int32(number)), layers: [.early, .tracked, .input],
+                reason: "host"))
     }
 
     @Test func pingByIPv6() throws {
@@ -77,7 +81,8 @@ import Testing
                 frame: Packet.ethernet(
                     to: TwoAgents.bridgeMAC, from: hive.alpha.mac, type: Packet.ipv6Type,
                     Packet.ipv6(from: hive.alpha.address6, to: TwoAgents.gateway6, next: 58, echo)),
-                mark: mark, receiver: try hive.hostRaw(Int32(IPPROTO_ICMPV6), ipv6: true), layers: [.early, .tracked, .input],
+                mark: mark, receiver: try hive.hostRaw(Int32(IPPROTO_ICMPV6), ipv6: true),
+                layers: [.early, .tracked, .input],
                 reason: "host"))
     }
 
@@ -111,7 +116,7 @@ import Testing
     @Test func loopbackInARawFrame() throws {
         let hive = try TwoAgents()
         let mark = TwoAgents.mark("loopback")
-        let target = IPv4Address("127.0.0.1")!
+        let target = IPv4Address(literal: "127.0.0.1")
         try hive.fire(
             Attack(
                 name: "127.0.0.1 with route_localnet", agent: hive.alpha,
@@ -128,9 +133,11 @@ import Testing
     @Test func linkLocalAddressOfTheHost() throws {
         let hive = try TwoAgents()
         let mark = TwoAgents.mark("link-local")
-        let local = IPv6Address("fe80::1")!
+        let local = IPv6Address(literal: "fe80::1")
         // Given to the bridge by somebody: ours has none.
-        let give = { _ = try hive.lab.run(["ip", "-6", "addr", "add", "fe80::1/64", "dev", "hive0", "nodad"]) }
+        let give = {
+            _ = try hive.lab.run(["ip", "-6", "addr", "add", "fe80::1/64", "dev", "hive0", "nodad"])
+        }
         try give()
         let receiver = try hive.hostUDP(7004, ipv6: true)
         try hive.fire(
@@ -142,8 +149,10 @@ import Testing
         try hive.fire(
             Attack(
                 name: "fe80::1 from a link-local address", agent: hive.alpha,
-                frame: hive.udp6(hive.alpha, to: local, port: 7004, source: IPv6Address("fe80::2")!, mark),
-                mark: mark, receiver: receiver, layers: [.bridgeTable, .early, .tracked, .input], reason: "spoof", clear: give))
+                frame: hive.udp6(
+                    hive.alpha, to: local, port: 7004, source: IPv6Address(literal: "fe80::2"), mark),
+                mark: mark, receiver: receiver, layers: [.bridgeTable, .early, .tracked, .input],
+                reason: "spoof", clear: give))
     }
 
     /// Without IPv6 in the configuration, and with IPv6 switched on later by somebody else.
@@ -163,7 +172,8 @@ import Testing
             Attack(
                 name: "IPv6 where there was none", agent: hive.alpha,
                 frame: hive.udp6(hive.alpha, to: TwoAgents.gateway6, port: 7005, mark), mark: mark,
-                receiver: try hive.hostUDP(7005, ipv6: true), layers: [.bridgeTable, .early, .tracked, .input], reason: "spoof",
+                receiver: try hive.hostUDP(7005, ipv6: true),
+                layers: [.bridgeTable, .early, .tracked, .input], reason: "spoof",
                 clear: on))
     }
 
@@ -181,7 +191,8 @@ import Testing
         try hive.fire(
             Attack(
                 name: "UDP to a published port", agent: hive.alpha,
-                frame: hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 9999, mark), mark: mark, receiver: wire,
+                frame: hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 9999, mark), mark: mark,
+                receiver: wire,
                 layers: [.tracked, .forward], reason: "host"))
         let from = hive.alpha.address4
         try hive.fire(
@@ -205,13 +216,15 @@ import Testing
             Attack(
                 name: "255.255.255.255", agent: hive.alpha,
                 frame: hive.udp4(
-                    hive.alpha, to: IPv4Address("255.255.255.255")!, port: 7007, mac: Packet.broadcast, mark),
+                    hive.alpha, to: IPv4Address(literal: "255.255.255.255"), port: 7007,
+                    mac: Packet.broadcast, mark),
                 mark: mark, receiver: broadcast4, layers: [.early, .input], reason: "host"))
         try hive.fire(
             Attack(
                 name: "the subnet's broadcast", agent: hive.alpha,
                 frame: hive.udp4(
-                    hive.alpha, to: IPv4Address("10.77.255.255")!, port: 7007, mac: Packet.broadcast, mark),
+                    hive.alpha, to: IPv4Address(literal: "10.77.255.255"), port: 7007, mac: Packet.broadcast,
+                    mark),
                 mark: mark, receiver: broadcast4, layers: [.early, .input], reason: "host"))
         // mDNS, which the host has joined.
         let group4 = try hive.lab.host {
@@ -220,14 +233,16 @@ import Testing
             inet_pton(AF_INET, "224.0.0.251", &request.imr_multiaddr)
             request.imr_ifindex = Int32(if_nametoindex("hive0"))
             setsockopt(
-                socket.descriptor, Int32(IPPROTO_IP), IP_ADD_MEMBERSHIP, &request, socklen_t(MemoryLayout<ip_mreqn>.size))
+                socket.descriptor, Int32(IPPROTO_IP), IP_ADD_MEMBERSHIP, &request,
+                socklen_t(MemoryLayout<ip_mreqn>.size))
             return socket
         }
         try hive.fire(
             Attack(
                 name: "224.0.0.251", agent: hive.alpha,
                 frame: hive.udp4(
-                    hive.alpha, to: IPv4Address("224.0.0.251")!, port: 5353, mac: MACAddress("01:00:5e:00:00:fb")!, mark),
+                    hive.alpha, to: IPv4Address(literal: "224.0.0.251"), port: 5353,
+                    mac: MACAddress(literal: "01:00:5e:00:00:fb"), mark),
                 mark: mark, receiver: group4, layers: [.early, .input], reason: "host"))
         let group6 = try hive.lab.host {
             let socket = try Socket.udp(Endpoint(address: "::", port: 5353))
@@ -243,7 +258,8 @@ import Testing
             Attack(
                 name: "ff02::fb", agent: hive.alpha,
                 frame: hive.udp6(
-                    hive.alpha, to: IPv6Address("ff02::fb")!, port: 5353, mac: MACAddress("33:33:00:00:00:fb")!, mark),
+                    hive.alpha, to: IPv6Address(literal: "ff02::fb"), port: 5353,
+                    mac: MACAddress(literal: "33:33:00:00:00:fb"), mark),
                 mark: mark, receiver: group6, layers: [.early, .input], reason: "host"))
     }
 
@@ -260,7 +276,8 @@ import Testing
         try hive.fire(
             Attack(
                 name: "IP to \(group)", agent: hive.alpha,
-                frame: hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 7018, mac: group, mark), mark: mark,
+                frame: hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 7018, mac: group, mark),
+                mark: mark,
                 receiver: try hive.hostUDP(7018),
                 layers: (isSeenByTheTable ? [.bridgeTable] : []) + [.early, .input],
                 reason: isSeenByTheTable ? "spoof" : "host",
@@ -282,23 +299,27 @@ import Testing
                 Packet.ipv4(
                     from: hive.alpha.address4, to: TwoAgents.gateway4, protocol: 6,
                     Packet.tcp(
-                        hive.alpha.address4, TwoAgents.web, TwoAgents.gateway4, 40000, flags: flags, acknowledgement: 1,
+                        hive.alpha.address4, TwoAgents.web, TwoAgents.gateway4, 40000, flags: flags,
+                        acknowledgement: 1,
                         mark)))
         }
         let raw = try hive.hostRaw(Int32(IPPROTO_TCP))
         try hive.fire(
             Attack(
                 name: "ACK from the web port", agent: hive.alpha,
-                frame: frame(flags: Packet.Flags.ack | Packet.Flags.psh), mark: mark, receiver: raw, layers: [.tracked, .input],
+                frame: frame(flags: Packet.Flags.ack | Packet.Flags.psh), mark: mark, receiver: raw,
+                layers: [.tracked, .input],
                 reason: "host"))
         try hive.fire(
             Attack(
                 name: "SYN and ACK from the web port", agent: hive.alpha,
-                frame: frame(flags: Packet.Flags.syn | Packet.Flags.ack), mark: mark, receiver: raw, layers: [.tracked, .input],
+                frame: frame(flags: Packet.Flags.syn | Packet.Flags.ack), mark: mark, receiver: raw,
+                layers: [.tracked, .input],
                 reason: "host"))
         try hive.fire(
             Attack(
-                name: "SYN from the web port", agent: hive.alpha, frame: frame(flags: Packet.Flags.syn), mark: mark,
+                name: "SYN from the web port", agent: hive.alpha, frame: frame(flags: Packet.Flags.syn),
+                mark: mark,
                 receiver: raw, layers: [.early, .tracked, .input], reason: "host"))
     }
 
@@ -319,6 +340,7 @@ import Testing
                     Packet.ipv4(
                         from: hive.alpha.address4, to: TwoAgents.gateway4, protocol: 1,
                         Packet.icmp(type: 3, code: 3, [0, 0, 0, 0] + embedded))),
-                mark: mark, receiver: try hive.hostRaw(1), layers: [.early, .tracked, .input], reason: "host"))
+                mark: mark, receiver: try hive.hostRaw(1), layers: [.early, .tracked, .input], reason: "host")
+        )
     }
 }

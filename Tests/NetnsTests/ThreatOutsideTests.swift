@@ -156,7 +156,9 @@ import Testing
         let hive = try TwoAgents(configuration: Self.configuration, outside: true)
         let listeners = try hive.lab.agent("beta") { try listen(["0.0.0.0", "::"], 8080) }
         for endpoint in [hive.beta.endpoint4(8080), hive.beta.endpoint6(8080)] {
-            func connect() throws -> Socket.Connection { try hive.lab.outside { try Socket.connect(endpoint) } }
+            func connect() throws -> Socket.Connection {
+                try hive.lab.outside { try Socket.connect(endpoint) }
+            }
             #expect(try connect() == .timedOut, "\(endpoint)")
             try hive.disable(.early)
             #expect(try connect() == .timedOut, "forward alone: \(endpoint)")
@@ -184,7 +186,9 @@ import Testing
         let lines = try lab.host { try String(contentsOfFile: "/run/lab/trace", encoding: .utf8) }
             .split(separator: "\n")
         let rules = try #require(lines.firstIndex { $0.contains("NFNL_MSG_BATCH_BEGIN") })
-        let creates = lines.indices.filter { lines[$0].contains("RTM_NEWLINK") && lines[$0].contains("\"veth\"") }
+        let creates = lines.indices.filter {
+            lines[$0].contains("RTM_NEWLINK") && lines[$0].contains("\"veth\"")
+        }
         // RTM_SETLINK by its number: strace cannot tell the protocol of a socket in another namespace than its own.
         let inside = lines.indices.filter { lines[$0].contains("nlmsg_type=0x13") }
         let raises = lines.indices.filter {

@@ -14,12 +14,14 @@ import Testing
         try hive.fire(
             Attack(
                 name: "IPv4 to the other's MAC", agent: hive.alpha,
-                frame: hive.udp4(hive.alpha, to: hive.beta.address4, port: 7012, mac: hive.beta.mac, mark), mark: mark,
+                frame: hive.udp4(hive.alpha, to: hive.beta.address4, port: 7012, mac: hive.beta.mac, mark),
+                mark: mark,
                 receiver: wire, layers: [.port, .bridgeTable], reason: "peer"))
         try hive.fire(
             Attack(
                 name: "IPv6 to the other's MAC", agent: hive.alpha,
-                frame: hive.udp6(hive.alpha, to: hive.beta.address6, port: 7012, mac: hive.beta.mac, mark), mark: mark,
+                frame: hive.udp6(hive.alpha, to: hive.beta.address6, port: 7012, mac: hive.beta.mac, mark),
+                mark: mark,
                 receiver: wire, layers: [.port, .bridgeTable], reason: "peer"))
     }
 
@@ -32,12 +34,14 @@ import Testing
         try hive.fire(
             Attack(
                 name: "IPv4 by way of the host", agent: hive.alpha,
-                frame: hive.udp4(hive.alpha, to: hive.beta.address4, port: 7013, mark), mark: mark, receiver: wire,
+                frame: hive.udp4(hive.alpha, to: hive.beta.address4, port: 7013, mark), mark: mark,
+                receiver: wire,
                 layers: [.early, .forward], reason: "peer"))
         try hive.fire(
             Attack(
                 name: "IPv6 by way of the host", agent: hive.alpha,
-                frame: hive.udp6(hive.alpha, to: hive.beta.address6, port: 7013, mark), mark: mark, receiver: wire,
+                frame: hive.udp6(hive.alpha, to: hive.beta.address6, port: 7013, mark), mark: mark,
+                receiver: wire,
                 layers: [.early, .forward], reason: "peer"))
     }
 
@@ -50,23 +54,28 @@ import Testing
         let attacks: [(String, [UInt8])] = [
             (
                 "broadcast",
-                hive.udp4(hive.alpha, to: IPv4Address("255.255.255.255")!, port: 7014, mac: Packet.broadcast, mark)
+                hive.udp4(
+                    hive.alpha, to: IPv4Address(literal: "255.255.255.255"), port: 7014,
+                    mac: Packet.broadcast, mark)
             ),
             (
                 "IPv4 multicast",
                 hive.udp4(
-                    hive.alpha, to: IPv4Address("224.0.0.251")!, port: 5353, mac: MACAddress("01:00:5e:00:00:fb")!, mark)
+                    hive.alpha, to: IPv4Address(literal: "224.0.0.251"), port: 5353,
+                    mac: MACAddress(literal: "01:00:5e:00:00:fb"), mark)
             ),
             (
                 "IPv6 multicast",
                 hive.udp6(
-                    hive.alpha, to: IPv6Address("ff02::1")!, port: 5353, mac: MACAddress("33:33:00:00:00:01")!, mark)
+                    hive.alpha, to: IPv6Address(literal: "ff02::1"), port: 5353,
+                    mac: MACAddress(literal: "33:33:00:00:00:01"), mark)
             ),
             (
                 "IPv6 link-local",
                 hive.udp6(
-                    hive.alpha, to: IPv6Address("fe80::6876:aff:fe4d:3")!, port: 7014, mac: hive.beta.mac,
-                    source: IPv6Address("fe80::2")!, mark)
+                    hive.alpha, to: IPv6Address(literal: "fe80::6876:aff:fe4d:3"), port: 7014,
+                    mac: hive.beta.mac,
+                    source: IPv6Address(literal: "fe80::2"), mark)
             ),
         ]
         for (name, frame) in attacks {
@@ -85,16 +94,19 @@ import Testing
         try hive.fire(
             Attack(
                 name: "ARP", agent: hive.alpha,
-                frame: Packet.ethernet(to: Packet.broadcast, from: hive.alpha.mac, type: Packet.arpType, arp), mark: arp,
+                frame: Packet.ethernet(to: Packet.broadcast, from: hive.alpha.mac, type: Packet.arpType, arp),
+                mark: arp,
                 receiver: wire, layers: [.port, .bridgeTable], reason: "peer"))
-        let group = IPv6Address("ff02::1:ff00:3")!
+        let group = IPv6Address(literal: "ff02::1:ff00:3")
         let solicit = Packet.neighbourSolicit(
             from: hive.alpha.address6, to: group, target: hive.beta.address6, source: hive.alpha.mac)
         try hive.fire(
             Attack(
                 name: "ND", agent: hive.alpha,
                 frame: Packet.ethernet(
-                    to: MACAddress("33:33:ff:00:00:03")!, from: hive.alpha.mac, type: Packet.ipv6Type, solicit),
+                    to: MACAddress(literal: "33:33:ff:00:00:03"), from: hive.alpha.mac, type: Packet.ipv6Type,
+                    solicit
+                ),
                 mark: solicit, receiver: wire, layers: [.port, .bridgeTable], reason: "peer"))
     }
 
@@ -104,17 +116,19 @@ import Testing
         let hive = try TwoAgents()
         let mark = TwoAgents.mark("somebody else")
         let bridge = try hive.hostBridge()
-        let other = MACAddress("02:00:00:00:00:99")!
+        let other = MACAddress(literal: "02:00:00:00:00:99")
         // The locked port lets no other MAC through; the table no other address either.
         try hive.fire(
             Attack(
                 name: "foreign MAC", agent: hive.alpha,
-                frame: hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 7015, sourceMAC: other, mark), mark: mark,
+                frame: hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 7015, sourceMAC: other, mark),
+                mark: mark,
                 receiver: bridge, layers: [.port, .bridgeTable]))
         try hive.fire(
             Attack(
                 name: "the other agent's MAC", agent: hive.alpha,
-                frame: hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 7015, sourceMAC: hive.beta.mac, mark),
+                frame: hive.udp4(
+                    hive.alpha, to: TwoAgents.gateway4, port: 7015, sourceMAC: hive.beta.mac, mark),
                 mark: mark, receiver: bridge, layers: [.port, .bridgeTable]))
         let attacks: [(String, [UInt8])] = [
             (
@@ -127,11 +141,15 @@ import Testing
             ),
             (
                 "an IPv4 address from outside",
-                hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 7015, source: IPv4Address("8.8.8.8")!, mark)
+                hive.udp4(
+                    hive.alpha, to: TwoAgents.gateway4, port: 7015, source: IPv4Address(literal: "8.8.8.8"),
+                    mark)
             ),
             (
                 "127.0.0.1 as sender",
-                hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 7015, source: IPv4Address("127.0.0.1")!, mark)
+                hive.udp4(
+                    hive.alpha, to: TwoAgents.gateway4, port: 7015, source: IPv4Address(literal: "127.0.0.1"),
+                    mark)
             ),
             (
                 "the other agent's IPv6 address",
@@ -139,13 +157,16 @@ import Testing
             ),
             (
                 "a link-local address",
-                hive.udp6(hive.alpha, to: TwoAgents.gateway6, port: 7015, source: IPv6Address("fe80::2")!, mark)
+                hive.udp6(
+                    hive.alpha, to: TwoAgents.gateway6, port: 7015, source: IPv6Address(literal: "fe80::2"),
+                    mark)
             ),
         ]
         for (name, frame) in attacks {
             try hive.fire(
                 Attack(
-                    name: name, agent: hive.alpha, frame: frame, mark: mark, receiver: bridge, layers: [.bridgeTable],
+                    name: name, agent: hive.alpha, frame: frame, mark: mark, receiver: bridge,
+                    layers: [.bridgeTable],
                     reason: "spoof"))
         }
     }
@@ -154,7 +175,9 @@ import Testing
         let hive = try TwoAgents()
         let bridge = try hive.hostBridge()
         let wire = try hive.wire(hive.beta)
-        func arp(_ operation: UInt16, _ sender: IPv4Address, _ mac: MACAddress, _ target: IPv4Address) -> [UInt8] {
+        func arp(_ operation: UInt16, _ sender: IPv4Address, _ mac: MACAddress, _ target: IPv4Address)
+            -> [UInt8]
+        {
             Packet.arp(operation: operation, senderMAC: mac, sender: sender, target: target)
         }
         let (alpha, beta, gateway) = (hive.alpha.address4, hive.beta.address4, TwoAgents.gateway4)
@@ -167,11 +190,12 @@ import Testing
             try hive.fire(
                 Attack(
                     name: name, agent: hive.alpha,
-                    frame: Packet.ethernet(to: Packet.broadcast, from: hive.alpha.mac, type: Packet.arpType, claim),
+                    frame: Packet.ethernet(
+                        to: Packet.broadcast, from: hive.alpha.mac, type: Packet.arpType, claim),
                     mark: claim, receiver: bridge, layers: [.bridgeTable], reason: "spoof"))
         }
-        let all = IPv6Address("ff02::1")!
-        let allMAC = MACAddress("33:33:00:00:00:01")!
+        let all = IPv6Address(literal: "ff02::1")
+        let allMAC = MACAddress(literal: "33:33:00:00:00:01")
         let adverts: [(String, [UInt8])] = [
             (
                 "NA for the other agent",
@@ -184,13 +208,17 @@ import Testing
                     from: hive.alpha.address6, to: all, target: TwoAgents.gateway6, mac: hive.alpha.mac)
             ),
             ("RA", Packet.routerAdvert(from: hive.alpha.address6, source: hive.alpha.mac)),
-            ("RA from a link-local address", Packet.routerAdvert(from: IPv6Address("fe80::2")!, source: hive.alpha.mac)),
+            (
+                "RA from a link-local address",
+                Packet.routerAdvert(from: IPv6Address(literal: "fe80::2"), source: hive.alpha.mac)
+            ),
         ]
         for (name, advert) in adverts {
             let frame = Packet.ethernet(to: allMAC, from: hive.alpha.mac, type: Packet.ipv6Type, advert)
             try hive.fire(
                 Attack(
-                    name: name, agent: hive.alpha, frame: frame, mark: advert, receiver: bridge, layers: [.bridgeTable],
+                    name: name, agent: hive.alpha, frame: frame, mark: advert, receiver: bridge,
+                    layers: [.bridgeTable],
                     reason: "spoof"))
             try hive.fire(
                 Attack(
@@ -198,10 +226,12 @@ import Testing
                     layers: [.port, .bridgeTable], reason: "spoof"))
         }
         let offer = hive.udp4(
-            hive.alpha, to: IPv4Address("255.255.255.255")!, port: 68, mac: Packet.broadcast, TwoAgents.mark("DHCP offer"))
+            hive.alpha, to: IPv4Address(literal: "255.255.255.255"), port: 68, mac: Packet.broadcast,
+            TwoAgents.mark("DHCP offer"))
         try hive.fire(
             Attack(
-                name: "DHCP offer", agent: hive.alpha, frame: offer, mark: TwoAgents.mark("DHCP offer"), receiver: wire,
+                name: "DHCP offer", agent: hive.alpha, frame: offer, mark: TwoAgents.mark("DHCP offer"),
+                receiver: wire,
                 layers: [.port, .bridgeTable]))
     }
 
@@ -213,7 +243,8 @@ import Testing
             operation: 2, senderMAC: hive.alpha.mac, sender: hive.beta.address4, target: TwoAgents.gateway4)
         let tap = try hive.hostBridge()
         try hive.send(
-            Packet.ethernet(to: TwoAgents.bridgeMAC, from: hive.alpha.mac, type: Packet.arpType, claim), as: hive.alpha)
+            Packet.ethernet(to: TwoAgents.bridgeMAC, from: hive.alpha.mac, type: Packet.arpType, claim),
+            as: hive.alpha)
         #expect(tap.receives(claim))
         let entry = { try hive.lab.must("ip neigh show \(hive.beta.address4) dev hive0").stdout }
         #expect(try entry().contains("\(hive.beta.mac)"))
@@ -221,7 +252,8 @@ import Testing
         try hive.lab.sysctl("ipv4/neigh/hive0/locktime", "0")
         try hive.lab.ip("neigh replace \(hive.beta.address4) lladdr \(hive.beta.mac) dev hive0 nud stale")
         try hive.send(
-            Packet.ethernet(to: TwoAgents.bridgeMAC, from: hive.alpha.mac, type: Packet.arpType, claim), as: hive.alpha)
+            Packet.ethernet(to: TwoAgents.bridgeMAC, from: hive.alpha.mac, type: Packet.arpType, claim),
+            as: hive.alpha)
         #expect(tap.receives(claim))
         #expect(try entry().contains("\(hive.alpha.mac)"))
     }
@@ -233,10 +265,10 @@ import Testing
     @Test func neighbourDiscoveryBehindExtensionHeaders() throws {
         let hive = try TwoAgents()
         let bridge = try hive.hostBridge()
-        let all = IPv6Address("ff02::1")!
+        let all = IPv6Address(literal: "ff02::1")
         func behind(_ headers: [UInt8], next: UInt8, _ message: [UInt8]) -> [UInt8] {
             Packet.ethernet(
-                to: MACAddress("33:33:00:00:00:01")!, from: hive.alpha.mac, type: Packet.ipv6Type,
+                to: MACAddress(literal: "33:33:00:00:00:01"), from: hive.alpha.mac, type: Packet.ipv6Type,
                 Packet.ipv6(from: hive.alpha.address6, to: all, next: next, hopLimit: 255, headers + message))
         }
         let advert = Packet.icmpv6(
@@ -255,7 +287,8 @@ import Testing
             ] {
                 try hive.fire(
                     Attack(
-                        name: "\(name) behind \(how)", agent: hive.alpha, frame: behind(headers, next: next, message),
+                        name: "\(name) behind \(how)", agent: hive.alpha,
+                        frame: behind(headers, next: next, message),
                         mark: message, receiver: bridge, layers: [.bridgeTable], reason: "spoof"))
             }
         }
@@ -280,7 +313,12 @@ import Testing
             ("VLAN 5", frame(0x0800, tags: [(0x8100, 5)], packet)),
             ("QinQ 0", frame(0x0800, tags: [(0x88a8, 0), (0x8100, 0)], packet)),
             ("LLC/SNAP", frame(UInt16(packet.count + 8), snap + packet)),
-            ("RARP", frame(0x8035, Packet.arp(operation: 3, senderMAC: hive.alpha.mac, sender: from, target: from) + mark)),
+            (
+                "RARP",
+                frame(
+                    0x8035,
+                    Packet.arp(operation: 3, senderMAC: hive.alpha.mac, sender: from, target: from) + mark)
+            ),
             ("MPLS", frame(0x8847, [0, 0, 1, 64] + packet)),
             ("PPPoE", frame(0x8863, [0x11, 9, 0, 0, 0, 4, 1, 1, 0, 0] + mark)),
             ("an unknown ethertype", frame(0x9999, mark)),
@@ -288,15 +326,18 @@ import Testing
         for (name, frame) in frames {
             try hive.fire(
                 Attack(
-                    name: name, agent: hive.alpha, frame: frame, mark: mark, receiver: bridge, layers: [.bridgeTable],
+                    name: name, agent: hive.alpha, frame: frame, mark: mark, receiver: bridge,
+                    layers: [.bridgeTable],
                     reason: "spoof"))
         }
         // The tag of VLAN 0 means no VLAN: without the table, the packet in it would be the host's.
         for tags: [(UInt16, UInt16)] in [[(0x8100, 0)], [(0x88a8, 0)]] {
             try hive.fire(
                 Attack(
-                    name: "IP in VLAN 0, \(tags)", agent: hive.alpha, frame: frame(0x0800, tags: tags, packet), mark: mark,
-                    receiver: try hive.hostUDP(7017), layers: [.bridgeTable, .tracked, .input], reason: "spoof"))
+                    name: "IP in VLAN 0, \(tags)", agent: hive.alpha,
+                    frame: frame(0x0800, tags: tags, packet), mark: mark,
+                    receiver: try hive.hostUDP(7017), layers: [.bridgeTable, .tracked, .input],
+                    reason: "spoof"))
         }
     }
 }

@@ -74,7 +74,9 @@ extension Match {
     }
     /// SYN without FIN, RST or ACK.
     static var tcpSyn: Match {
-        transport(.tcp) + [.payload(.transport, offset: 13, length: 1), .mask([0x17]), .compare(.equal, [0x02])]
+        transport(.tcp) + [
+            .payload(.transport, offset: 13, length: 1), .mask([0x17]), .compare(.equal, [0x02]),
+        ]
     }
     /// `ip daddr . tcp dport @web4`
     static func web(in set: AgentSet) -> Match {
@@ -89,11 +91,14 @@ extension Match {
 
     enum ICMPType: UInt8 { case echoReply = 0 }
     enum ICMPv6Type: UInt8 {
-        case echoReply = 129, routerAdvert = 134, neighbourSolicit = 135, neighbourAdvert = 136, redirect = 137
+        case echoReply = 129, routerAdvert = 134, neighbourSolicit = 135, neighbourAdvert = 136, redirect =
+            137
     }
 
     static func icmp(_ type: ICMPType) -> Match {
-        isIPv4 + transport(.icmp) + [.payload(.transport, offset: 0, length: 1), .compare(.equal, [type.rawValue])]
+        isIPv4 + transport(.icmp) + [
+            .payload(.transport, offset: 0, length: 1), .compare(.equal, [type.rawValue]),
+        ]
     }
     static func icmpv6(_ type: ICMPv6Type) -> Match {
         transport(.icmpv6) + [.payload(.transport, offset: 0, length: 1), .compare(.equal, [type.rawValue])]

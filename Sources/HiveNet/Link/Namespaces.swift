@@ -14,7 +14,9 @@ struct NamespaceID: Hashable, Sendable {
     }
 
     /// The calling thread's. (`/proc/self` is the process's first thread, which may be elsewhere.)
-    static func current() throws(KernelError) -> NamespaceID { try NamespaceID(of: Descriptor.currentNamespace()) }
+    static func current() throws(KernelError) -> NamespaceID {
+        try NamespaceID(of: Descriptor.currentNamespace())
+    }
 }
 
 extension Descriptor {
@@ -34,11 +36,12 @@ extension Descriptor {
                 path: path, flags: O_RDONLY | O_NONBLOCK | follow, "open the network namespace \(path)")
             if descriptor.isNetworkNamespace { return consume descriptor }
             return nil
-        } catch where error.isNotFound || error.code == ENOTDIR {
+        } catch  where error.isNotFound || error.code == ENOTDIR {
             return nil
-        } catch where error.code == ELOOP {
+        } catch  where error.code == ELOOP {
             throw KernelError(
-                error.operation, code: ELOOP, explanation: "it is a symbolic link; name the namespace's own file")
+                error.operation, code: ELOOP,
+                explanation: "it is a symbolic link; name the namespace's own file")
         }
     }
 
@@ -55,7 +58,8 @@ struct NamespaceSwitch: ~Copyable {
     init() {}
 
     /// Joins a namespace.
-    func enter(_ namespace: borrowing Descriptor, _ operation: @autoclosure () -> String) throws(KernelError) {
+    func enter(_ namespace: borrowing Descriptor, _ operation: @autoclosure () -> String) throws(KernelError)
+    {
         guard hive_setns(namespace.number, CLONE_NEWNET) == 0 else { throw .last(operation()) }
     }
 
@@ -64,7 +68,7 @@ struct NamespaceSwitch: ~Copyable {
     func make(at path: String) throws(KernelError) {
         do {
             try createFile(path)
-        } catch where error.alreadyExists {
+        } catch  where error.alreadyExists {
             guard unlink(path) == 0 else { throw .last("remove the leftover file \(path)") }
             try createFile(path)
         }

@@ -128,7 +128,8 @@ final class Batch {
 
     /// Makes room behind the message under construction.
     private func makeRoom(_ more: Int) {
-        let used = count + (requests.last.map { $0.offset == count } == true ? Int(current.pointee.nlmsg_len) : 0)
+        let used =
+            count + (requests.last.map { $0.offset == count } == true ? Int(current.pointee.nlmsg_len) : 0)
         guard used + more + 64 > capacity else { return }
         capacity = max(capacity * 2, used + more + 64)
         let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)

@@ -82,7 +82,8 @@ private func text(_ value: Any) -> String {
     let mirror = Mirror(reflecting: value)
     if mirror.displayStyle == .optional { return mirror.children.first.map { text($0.value) } ?? "none" }
     if mirror.displayStyle == .collection {
-        return mirror.children.isEmpty ? "none" : mirror.children.map { text($0.value) }.joined(separator: " ")
+        return mirror.children.isEmpty
+            ? "none" : mirror.children.map { text($0.value) }.joined(separator: " ")
     }
     if let neighbour = value as? Neighbour { return "\(neighbour.address) at \(neighbour.mac)" }
     return "\(value)"

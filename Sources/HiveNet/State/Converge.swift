@@ -23,7 +23,8 @@ public struct NotConverged: Error, Sendable, CustomStringConvertible {
 extension HostNetwork {
     /// Looks, plans, and checks that nothing stands in the way.
     /// - Throws: `Obstacle`, `KernelError`.
-    public mutating func plan(_ spec: NetworkSpec) throws -> (changes: [Change], observed: NetworkObservation) {
+    public mutating func plan(_ spec: NetworkSpec) throws -> (changes: [Change], observed: NetworkObservation)
+    {
         let observed = try observe(spec)
         if let obstacle = obstacles(to: spec, observed: observed).first { throw obstacle }
         return (HiveNet.plan(desired: try NetworkState(spec), observed: observed), observed)

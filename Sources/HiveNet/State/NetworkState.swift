@@ -13,7 +13,8 @@ public struct NetworkState: Codable, Equatable, Sendable {
     public var strayLinks: [String]
 
     public init(
-        bridge: Bridge? = nil, agents: [String: Agent] = [:], boundary: Boundary? = nil, strayLinks: [String] = []
+        bridge: Bridge? = nil, agents: [String: Agent] = [:], boundary: Boundary? = nil,
+        strayLinks: [String] = []
     ) {
         self.bridge = bridge
         self.agents = agents

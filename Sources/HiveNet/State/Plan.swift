@@ -19,9 +19,11 @@ private struct Planner {
     var actual: NetworkState { observed.state }
 
     mutating func add(
-        _ kind: Change.Kind, _ object: String, _ detail: String, _ reason: String, agent: String? = nil, _ step: Step
+        _ kind: Change.Kind, _ object: String, _ detail: String, _ reason: String, agent: String? = nil,
+        _ step: Step
     ) {
-        changes.append(Change(kind: kind, object: object, detail: detail, reason: reason, agent: agent, step: step))
+        changes.append(
+            Change(kind: kind, object: object, detail: detail, reason: reason, agent: agent, step: step))
     }
 
     // MARK: Rules
@@ -100,7 +102,9 @@ private struct Planner {
     private func reasonToRemove(_ port: Port, of agent: Agent, _ wanted: Agent?) -> String? {
         guard let wanted, let wantedPort = wanted.port else { return "not in the configuration" }
         if port.name != wantedPort.name { return "is to be called \(wantedPort.name)" }
-        if agent.inside == nil, wanted.inside != nil { return "its other end is not in \(wanted.namespace?.path ?? "its namespace")" }
+        if agent.inside == nil, wanted.inside != nil {
+            return "its other end is not in \(wanted.namespace?.path ?? "its namespace")"
+        }
         return nil
     }
 
@@ -114,9 +118,12 @@ private struct Planner {
             add(.add, "bridge", wanted.name, "missing", .createBridge)
         }
         let addresses = wanted.addresses4.map(\.description) + wanted.addresses6.map(\.description)
-        let present = (actual?.addresses4.map(\.description) ?? []) + (actual?.addresses6.map(\.description) ?? [])
+        let present =
+            (actual?.addresses4.map(\.description) ?? []) + (actual?.addresses6.map(\.description) ?? [])
         for address in present where !addresses.contains(address) {
-            add(.remove, "address", "\(address) of \(wanted.name)", "not in the configuration", .removeAddress(address))
+            add(
+                .remove, "address", "\(address) of \(wanted.name)", "not in the configuration",
+                .removeAddress(address))
         }
         for address in addresses where !present.contains(address) {
             add(.add, "address", "\(address) of \(wanted.name)", "missing", .addAddress(address))
@@ -129,7 +136,8 @@ private struct Planner {
         }
         for neighbour in wanted.neighbours where !neighbours.contains(neighbour) {
             add(
-                .add, "neighbour", "\(neighbour.address) at \(neighbour.mac)", "missing", .addNeighbour(neighbour))
+                .add, "neighbour", "\(neighbour.address) at \(neighbour.mac)", "missing",
+                .addNeighbour(neighbour))
         }
         guard actual != nil else { return }
         // These were dealt with one by one.
@@ -139,7 +147,8 @@ private struct Planner {
         actual?.foreignPorts = wanted.foreignPorts
         if let actual, actual != wanted {
             add(
-                .change, "bridge", wanted.name, differences(wanted: wanted, actual: actual).reason, .configureBridge)
+                .change, "bridge", wanted.name, differences(wanted: wanted, actual: actual).reason,
+                .configureBridge)
         }
     }
 
@@ -155,7 +164,8 @@ private struct Planner {
             reasonToRemove(port, of: actual, wanted) == nil
         else {
             add(
-                .add, "link", wantedPort.name, "to \(insideName) in \(wanted.namespace?.path ?? "")", agent: name,
+                .add, "link", wantedPort.name, "to \(insideName) in \(wanted.namespace?.path ?? "")",
+                agent: name,
                 .makeLink(agent: name))
             return
         }
@@ -175,13 +185,16 @@ private struct Planner {
                 .removeForwarding(agent: name, mac))
         }
         for mac in wantedPort.fdb where !port.fdb.contains(mac) || port.bridge != wantedPort.bridge {
-            add(.add, "fdb", "\(mac) on \(port.name)", "missing", agent: name, .addForwarding(agent: name, mac))
+            add(
+                .add, "fdb", "\(mac) on \(port.name)", "missing", agent: name,
+                .addForwarding(agent: name, mac))
         }
         if wanted.namespace?.own != true { inside.loopbackUp = nil }
         if inside != wantedInside {
             add(
                 .change, "link", "\(insideName) in \(wanted.namespace?.path ?? "")",
-                differences(wanted: wantedInside, actual: inside).reason, agent: name, .configureInside(agent: name))
+                differences(wanted: wantedInside, actual: inside).reason, agent: name,
+                .configureInside(agent: name))
         }
         if !port.up {
             add(.change, "link", port.name, "up false -> true", agent: name, .raise(agent: name))

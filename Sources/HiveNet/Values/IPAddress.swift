@@ -67,7 +67,8 @@ public struct IPv6Address: IPAddress {
     public init?(_ text: String) {
         var address = in6_addr()
         guard inet_pton(AF_INET6, text, &address) == 1 else { return nil }
-        self.init(bits: withUnsafeBytes(of: address) { UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self)) })
+        self.init(
+            bits: withUnsafeBytes(of: address) { UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self)) })
     }
 
     /// The canonical form of RFC 5952, by inet_ntop(3).

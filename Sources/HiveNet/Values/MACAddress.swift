@@ -52,7 +52,8 @@ func decodeText<Value: LosslessStringConvertible>(
     let container = try decoder.singleValueContainer()
     let text = try container.decode(String.self)
     guard let value = Value(text) else {
-        throw DecodingError.dataCorruptedError(in: container, debugDescription: "'\(text)' is not \(expected)")
+        throw DecodingError.dataCorruptedError(
+            in: container, debugDescription: "'\(text)' is not \(expected)")
     }
     return value
 }

@@ -50,7 +50,9 @@ struct Session {
             } progress: { done, total in
                 progress.step("\(done) of \(total) agents")
             }
-            for caution in cautions(about: spec, observed: applied.observed) { console.note("hivectl: \(caution)") }
+            for caution in cautions(about: spec, observed: applied.observed) {
+                console.note("hivectl: \(caution)")
+            }
             return applied
         } catch let obstacle as Obstacle {
             throw failure(obstacle, hive)
@@ -95,8 +97,10 @@ func explain(_ error: any Error) -> Failure {
         return Failure(
             .noPermission, "\(error.description).",
             "Changing the network needs root, or the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN.")
-    case let error as KernelError where [EOPNOTSUPP, EPROTONOSUPPORT, EAFNOSUPPORT, ENOSYS].contains(error.code):
-        return Failure(.unavailable, "\(error.description).", "The kernel seems to lack a feature that Hive needs.")
+    case let error as KernelError
+    where [EOPNOTSUPP, EPROTONOSUPPORT, EAFNOSUPPORT, ENOSYS].contains(error.code):
+        return Failure(
+            .unavailable, "\(error.description).", "The kernel seems to lack a feature that Hive needs.")
     case let error as KernelError: return Failure(.software, "\(error.description).")
     case let error as Obstacle: return Failure(.configuration, "\(error.description).")
     case let error as NotConverged:

@@ -20,8 +20,8 @@ struct TwoAgents {
         func endpoint6(_ port: UInt16) -> Endpoint { Endpoint(address: "\(address6)", port: port) }
     }
 
-    static let gateway4 = IPv4Address("10.77.0.1")!
-    static let gateway6 = IPv6Address("fd77:6869:7665::1")!
+    static let gateway4 = IPv4Address(literal: "10.77.0.1")
+    static let gateway6 = IPv6Address(literal: "fd77:6869:7665::1")
     static let bridgeMAC = MACAddress(bits: 0x6276 << 32 | UInt64(gateway4.bits))
     static let web: UInt16 = 8080
 
@@ -38,9 +38,11 @@ struct TwoAgents {
         if outside { try lab.makeOutside() }
         try lab.apply(configuration)
         alpha = Known(
-            name: "alpha", address4: IPv4Address("10.77.0.2")!, address6: IPv6Address("fd77:6869:7665::2")!)
+            name: "alpha", address4: IPv4Address(literal: "10.77.0.2"),
+            address6: IPv6Address(literal: "fd77:6869:7665::2"))
         beta = Known(
-            name: "beta", address4: IPv4Address("10.77.0.3")!, address6: IPv6Address("fd77:6869:7665::3")!)
+            name: "beta", address4: IPv4Address(literal: "10.77.0.3"),
+            address6: IPv6Address(literal: "fd77:6869:7665::3"))
     }
 
     // MARK: Sending
@@ -95,7 +97,8 @@ struct TwoAgents {
                 )
             }
         case .bridgeTable: try lab.nft("flush table bridge hive")
-        case .early, .tracked, .input, .forward, .output: try lab.nft("flush chain inet hive \(layer.rawValue)")
+        case .early, .tracked, .input, .forward, .output:
+            try lab.nft("flush chain inet hive \(layer.rawValue)")
         }
     }
 
