@@ -73,7 +73,7 @@ private struct Planner {
     // MARK: What goes, before anything comes
 
     mutating func removals(_ desired: NetworkState) {
-        for link in actual.strayLinks {
+        for link in actual.strayLinks where !desired.strayLinks.contains(link) {
             add(.remove, "link", link, "has our mark and belongs to no agent", .removeLink(name: link))
         }
         for (name, agent) in actual.agents.sorted(by: { $0.key < $1.key }) {
@@ -89,7 +89,7 @@ private struct Planner {
                     .removeNamespace(path: namespace.path))
             }
         }
-        for link in actual.bridge?.foreignPorts ?? [] where desired.bridge != nil {
+        for link in actual.bridge?.foreignPorts ?? [] where desired.bridge?.foreignPorts.contains(link) == false {
             add(.remove, "port", link, "no agent's", .evict(link: link))
         }
     }
@@ -181,7 +181,7 @@ private struct Planner {
                 .change, "link", "\(insideName) in \(wanted.namespace?.path ?? "")",
                 differences(wanted: wantedInside, actual: inside).reason, agent: name, .configureInside(agent: name))
         }
-        if !port.up {
+        if !port.up, wantedPort.up {
             add(.change, "link", port.name, "up false -> true", agent: name, .raise(agent: name))
         }
     }
