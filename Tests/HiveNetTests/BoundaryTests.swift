@@ -124,9 +124,12 @@ struct BoundaryTests {
                 default: break
                 }
             }
-            used.formUnion(table.sets.flatMap { $0.constants ?? [] }.compactMap(\.target).map { "chain \($0)" })
+            used.formUnion(
+                table.sets.flatMap { $0.constants ?? [] }.compactMap(\.target).map { "chain \($0)" })
             used.formUnion(Egress.allCases.map { "chain \(Boundary.chain(for: $0))" })
-            for chain in table.chains where chain.hook == nil { #expect(used.contains("chain \(chain.name)")) }
+            for chain in table.chains where chain.hook == nil {
+                #expect(used.contains("chain \(chain.name)"))
+            }
             for set in table.sets { #expect(used.contains("set \(set.name)")) }
             for counter in table.counters { #expect(used.contains("counter \(counter)")) }
         }
@@ -138,10 +141,13 @@ struct BoundaryTests {
         try eachRule { table, chain, rule in
             let counted = Set(table.sets.filter(\.counts).map(\.name))
             for (index, expression) in rule.expressions.enumerated() {
-                guard case .lookup(let name, let inverted, _) = expression, counted.contains(name) else { continue }
+                guard case .lookup(let name, let inverted, _) = expression, counted.contains(name) else {
+                    continue
+                }
                 counting += 1
                 #expect(!inverted)
-                #expect(index == rule.expressions.count - 1, "\(chain.name): nothing may stand behind the count")
+                #expect(
+                    index == rule.expressions.count - 1, "\(chain.name): nothing may stand behind the count")
                 #expect(chain.rules.last?.expressions.last == .verdict(.drop))
             }
         }
@@ -185,7 +191,9 @@ struct BoundaryTests {
                     let last = try #require(chain.rules.last)
                     #expect(endsUnconditionally(last), "\(table.label) \(chain.name)")
                     let accepts = last.expressions.last == .verdict(.accept)
-                    #expect(accepts == (chain.name == Boundary.chain(for: .internet)), "\(table.label) \(chain.name)")
+                    #expect(
+                        accepts == (chain.name == Boundary.chain(for: .internet)),
+                        "\(table.label) \(chain.name)")
                 }
             }
         }
@@ -201,7 +209,8 @@ struct BoundaryTests {
                     case .verdict(.goto(let name)): next[chain.name, default: []].insert(name)
                     case .verdictMap(let name, _):
                         let constants = table.sets.first { $0.name == name }?.constants
-                        let targets = constants?.compactMap(\.target) ?? Egress.allCases.map(Boundary.chain(for:))
+                        let targets =
+                            constants?.compactMap(\.target) ?? Egress.allCases.map(Boundary.chain(for:))
                         next[chain.name, default: []].formUnion(targets)
                     default: break
                     }

@@ -6,7 +6,9 @@ struct LinkNameTests {
     @Test(arguments: [
         ("alpha", "hv-alpha"), ("a", "hv-a"), ("twelve-chars", "hv-twelve-chars"),
     ])
-    func aShortNameIsKept(agent: String, link: String) { #expect(LinkName.host(agent: agent, prefix: "hv-") == link) }
+    func aShortNameIsKept(agent: String, link: String) {
+        #expect(LinkName.host(agent: agent, prefix: "hv-") == link)
+    }
 
     @Test func aLongNameIsShortenedAndToldApart() {
         let link = LinkName.host(agent: "thirteen-char", prefix: "hv-")
@@ -23,7 +25,8 @@ struct LinkNameTests {
         var agents: Set<String> = []
         while agents.count < 20_000 {
             let length = Int.random(in: 0...62, using: &random)
-            agents.insert("a" + String((0..<length).map { _ in alphabet.randomElement(using: &random) ?? "a" }))
+            agents.insert(
+                "a" + String((0..<length).map { _ in alphabet.randomElement(using: &random) ?? "a" }))
         }
         // Such as differ in the last character alone.
         for number in 0..<1000 { agents.insert("an-agent-with-a-long-name-\(number)") }
@@ -41,11 +44,14 @@ struct MarkTests {
         Mark.parse(portAlias: alias).map { "\($0.agent): \($0.1)" } ?? "nobody's"
     }
 
-    @Test(arguments: [
-        .own, .path("/run/netns/mine"), .path("/run/netns/with a space in it"), .path("/proc/self/ns/net"),
-        .path("/proc/12/ns/mnt"), .path("/proc/012/ns/net"), .path("//proc/12/ns/net"), .path("/run/x in y"),
-        .process(1), .process(.max),
-    ] as [NetworkSpec.Namespace])
+    @Test(
+        arguments: [
+            .own, .path("/run/netns/mine"), .path("/run/netns/with a space in it"),
+            .path("/proc/self/ns/net"),
+            .path("/proc/12/ns/mnt"), .path("/proc/012/ns/net"), .path("//proc/12/ns/net"),
+            .path("/run/x in y"),
+            .process(1), .process(.max),
+        ] as [NetworkSpec.Namespace])
     func theAliasNamesAgentAndNamespace(namespace: NetworkSpec.Namespace) {
         let alias = Mark.portAlias(agent: "alpha-2", namespace)
         let found = Mark.parse(portAlias: alias)
@@ -68,7 +74,9 @@ struct MarkTests {
         var random = Seeded(13)
         let words = ["hive:", " ", "agent", "in", "/", "proc", "7", "ns", "net", "a", "\0", "é"]
         for _ in 0..<20_000 {
-            let text = (0..<Int.random(in: 0...12, using: &random)).map { _ in words.randomElement(using: &random) ?? "" }
+            let text = (0..<Int.random(in: 0...12, using: &random)).map { _ in
+                words.randomElement(using: &random) ?? ""
+            }
             guard let (agent, place) = Mark.parse(portAlias: "hive: agent " + text.joined()) else { continue }
             #expect(!agent.isEmpty && !agent.contains(" "))
             // What was read is read again from what it is written as.

@@ -44,7 +44,8 @@ struct IntervalTests {
         #expect(try text(IPv4Address.self, ["255.255.255.255/32"]) == ["255.255.255.255"])
         #expect(
             try text(IPv4Address.self, ["255.255.255.254/32", "255.255.255.255/32"]) == ["255.255.255.254"])
-        #expect(try text(IPv4Address.self, ["255.255.255.254/32"]) == ["255.255.255.254", "end 255.255.255.255"])
+        #expect(
+            try text(IPv4Address.self, ["255.255.255.254/32"]) == ["255.255.255.254", "end 255.255.255.255"])
         #expect(try text(IPv6Address.self, ["::/0"]) == ["::"])
         let last = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
         #expect(try text(IPv6Address.self, ["\(last)/128"]) == [last])
@@ -104,9 +105,11 @@ struct IntervalTests {
     @Test(arguments: [
         ("::1", true), ("::", true), ("::ffff:8.8.8.8", true), ("64:ff9b::1", true), ("64:ff9b:1::1", true),
         ("100::1", true), ("fd77::1", true), ("fe80::1", true), ("ff02::1", true), ("2001:db8::1", true),
-        ("2002:a00:1::", true), ("2001::1", true), ("2001:1ff:ffff::", true), ("3fff::1", true), ("4000::", true),
+        ("2002:a00:1::", true), ("2001::1", true), ("2001:1ff:ffff::", true), ("3fff::1", true),
+        ("4000::", true),
         ("5f00::1", true), ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true),
-        ("2001:4860:4860::8888", false), ("2606:4700::1111", false), ("2a00::1", false), ("2001:200::", false),
+        ("2001:4860:4860::8888", false), ("2606:4700::1111", false), ("2a00::1", false),
+        ("2001:200::", false),
     ])
     func whatIsSpecialByIPv6(text: String, special: Bool) throws {
         let address: IPv6Address = try value(text)

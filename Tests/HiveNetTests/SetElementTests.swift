@@ -51,14 +51,18 @@ struct SetElementTests {
     @Test func isWrittenInAFixedForm() throws {
         #expect(
             try json(element(.egress4))
-                == #"{"agent":"alpha","key":["10.77.0.2"],"set":"inet hive egress4","target":"egress_internet"}"#)
-        #expect(try json(element(.spoof)) == #"{"agent":"alpha","key":["hv-alpha"],"set":"bridge hive spoof"}"#)
+                == #"{"agent":"alpha","key":["10.77.0.2"],"set":"inet hive egress4","target":"egress_internet"}"#
+        )
+        #expect(
+            try json(element(.spoof)) == #"{"agent":"alpha","key":["hv-alpha"],"set":"bridge hive spoof"}"#)
     }
 
     @Test(arguments: [
         #"{"set":"inet hive nope","key":["x"]}"#, #"{"set":"inet hive web4","key":["10.0.0.1"]}"#,
-        #"{"set":"inet hive web4","key":["10.0.0.1","80","80"]}"#, #"{"set":"inet hive web4","key":["10.0.0.1","70000"]}"#,
-        #"{"set":"inet hive web4","key":["10.0.0.256","80"]}"#, #"{"set":"inet hive host","key":["hv-alpha"]}"#,
+        #"{"set":"inet hive web4","key":["10.0.0.1","80","80"]}"#,
+        #"{"set":"inet hive web4","key":["10.0.0.1","70000"]}"#,
+        #"{"set":"inet hive web4","key":["10.0.0.256","80"]}"#,
+        #"{"set":"inet hive host","key":["hv-alpha"]}"#,
         #"{"set":"inet hive host","key":[]}"#, #"{"key":["hv-alpha"]}"#,
     ])
     func whatIsNoElementIsRefused(text: String) {
@@ -88,7 +92,8 @@ struct SetElementTests {
 
     @Test func isSortedBySetAndKey() {
         var random = Seeded(11)
-        let sorted = (AgentSet.allCases.map(element) + [SetElement(.host, [MACAddress(bits: 1)], agent: "b")]).sorted()
+        let sorted = (AgentSet.allCases.map(element) + [SetElement(.host, [MACAddress(bits: 1)], agent: "b")])
+            .sorted()
         for _ in 0..<20 { #expect(sorted.shuffled(using: &random).sorted() == sorted) }
         #expect(sorted.first?.set == .lease4 && sorted.last?.set == .web6)
     }
