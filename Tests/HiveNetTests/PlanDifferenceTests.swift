@@ -252,4 +252,27 @@ struct PlanDifferenceTests {
                 == ["+ tables bridge hive, inet hive (missing)"]
                 + elements.map { "+ element \($0) (missing)" })
     }
+
+    @Test func onlyWhatHasToBeIsMadeAnew() throws {
+        func step(_ change: (inout Boundary?) -> Void, wanted other: NetworkState? = nil) -> String {
+            var observed = NetworkObservation(wanted)
+            change(&observed.state.boundary)
+            for found in plan(desired: other ?? wanted, observed: observed) {
+                if case .tables(let tables) = found.step { return "\(tables)" }
+            }
+            return "none"
+        }
+        #expect(step { _ in } == "none")
+        #expect(step { $0 = nil } == "replace")
+        #expect(step { $0?.rules.removeAll { $0.hasPrefix("rule inet hive gateway") } } == "refresh")
+        #expect(step { $0?.rules.removeAll { $0.hasPrefix("chain inet hive gateway") } } == "refresh")
+        #expect(step { $0?.rules.removeAll { $0.hasPrefix("counter inet hive peer") } } == "replace")
+        #expect(step { $0?.rules.removeAll { $0.contains("inet hive") } } == "replace")
+        #expect(step({ _ in }, wanted: NetworkState()) == "delete")
+        // Another user of the gateway's is a matter of rules: counts are kept.
+        var spec = try NetworkSpec.sample()
+        spec.gatewayUsers = [33, 34]
+        let other = try NetworkState(spec)
+        #expect(step({ _ in }, wanted: other) == "refresh")
+    }
 }
