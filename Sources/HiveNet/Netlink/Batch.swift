@@ -108,6 +108,11 @@ final class Batch {
     fileprivate func put(_ type: UInt16, _ name: StaticString, _ payload: UnsafeRawBufferPointer) {
         makeRoom(payload.count + 8)
         mark(name)
+        if payload.count % 4 != 0 {
+            // The padding is ours to clear: libmnl 1.0.4 does not.
+            let end = Int(current.pointee.nlmsg_len) + MemoryLayout<nlattr>.size + payload.count & ~3
+            (UnsafeMutableRawPointer(current) + end).storeBytes(of: 0, as: UInt32.self)
+        }
         mnl_attr_put(current, type, payload.count, payload.baseAddress)
     }
 

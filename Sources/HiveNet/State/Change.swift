@@ -64,6 +64,11 @@ func differences<Value>(
 ) -> [(path: String, wanted: String, actual: String)] {
     let wantedMirror = Mirror(reflecting: wanted)
     let actualMirror = Mirror(reflecting: actual)
+    if wantedMirror.displayStyle == .optional, let wanted = wantedMirror.children.first?.value,
+        let actual = actualMirror.children.first?.value
+    {
+        return differences(wanted: wanted, actual: actual, path: path)
+    }
     guard wantedMirror.displayStyle == .struct, wantedMirror.children.count == actualMirror.children.count,
         !(wanted is any LosslessStringConvertible)
     else {

@@ -103,8 +103,12 @@ extension NetworkState {
     func without(agent name: String) -> NetworkState {
         var rest = self
         guard let agent = rest.agents.removeValue(forKey: name) else { return rest }
-        let mac = agent.inside?.mac ?? agent.port?.fdb.first
-        rest.bridge?.neighbours.removeAll { $0.mac == mac }
+        // By what the host knows of it. What its own end of the pair has for an address an agent can choose: another's.
+        var macs = Set(agent.port?.fdb ?? [])
+        for element in rest.boundary?.elements ?? [] where element.agent == name {
+            macs.formUnion(element.fields.compactMap { MACAddress($0) })
+        }
+        rest.bridge?.neighbours.removeAll { macs.contains($0.mac) }
         rest.boundary?.elements.removeAll { $0.agent == name }
         return rest
     }

@@ -10,7 +10,8 @@ extension HostNetwork {
         let tables = try filter.readBoundary()
         let links = try route.links { _, _ in true }
         let found = Found(links: links, spec: spec, elements: tables.elements)
-        var state = NetworkState(boundary: tables.boundary, strayLinks: found.strays)
+        var state = NetworkState(
+            boundary: tables.boundary, strayLinks: found.strays, strayNamespaces: found.strayNamespaces)
         var facts = HostFacts()
         if let bridge = found.bridge {
             state.bridge = try observe(bridge, foreignPorts: found.foreignPorts)
@@ -113,6 +114,7 @@ private struct Found {
     /// Where each agent lives, or should.
     var places: [String: NetworkSpec.Namespace] = [:]
     var strays: [String] = []
+    var strayNamespaces: [String] = []
     var foreignPorts: [String] = []
     private let namesByIndex: [UInt32: String]
 
@@ -129,7 +131,8 @@ private struct Found {
             bridge = links.first { $0.name == spec.bridge && $0.kind == "bridge" && $0.mac == spec.bridgeMAC }
         }
         // Whoever has a file, an entry in the rules, a link, or is wanted. What is wanted has the last word on the place.
-        for agent in NamespaceDirectory.agents() { places[agent] = .own }
+        let files = NamespaceDirectory.agents()
+        for agent in files { places[agent] = .own }
         for case let agent? in Set(elements.map(\.agent)) { places[agent] = .own }
         let wanted = Dictionary(
             (spec?.agents ?? []).map {
@@ -153,6 +156,8 @@ private struct Found {
             }
         }
         for agent in spec?.agents ?? [] { places[agent.name] = agent.namespace }
+        let own = NetworkSpec.Namespace.own
+        strayNamespaces = files.filter { places[$0] != own }.map { own.path(agent: $0) }.sorted()
         let portIndexes = Set(ports.values.map(\.index))
         if let bridge {
             foreignPorts = links.filter {

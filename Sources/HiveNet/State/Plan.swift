@@ -77,7 +77,7 @@ private struct Planner {
     // MARK: What goes, before anything comes
 
     mutating func removals(_ desired: NetworkState) {
-        for link in actual.strayLinks {
+        for link in actual.strayLinks where !desired.strayLinks.contains(link) {
             add(.remove, "link", link, "has our mark and belongs to no agent", .removeLink(name: link))
         }
         for (name, agent) in actual.agents.sorted(by: { $0.key < $1.key }) {
@@ -93,7 +93,11 @@ private struct Planner {
                     .removeNamespace(path: namespace.path))
             }
         }
-        for link in actual.bridge?.foreignPorts ?? [] where desired.bridge != nil {
+        for path in actual.strayNamespaces where !desired.strayNamespaces.contains(path) {
+            add(.remove, "namespace", path, "no agent lives in it any more", .removeNamespace(path: path))
+        }
+        for link in actual.bridge?.foreignPorts ?? []
+        where desired.bridge?.foreignPorts.contains(link) == false {
             add(.remove, "port", link, "no agent's", .evict(link: link))
         }
     }
@@ -196,7 +200,7 @@ private struct Planner {
                 differences(wanted: wantedInside, actual: inside).reason, agent: name,
                 .configureInside(agent: name))
         }
-        if !port.up {
+        if !port.up, wantedPort.up {
             add(.change, "link", port.name, "up false -> true", agent: name, .raise(agent: name))
         }
     }
