@@ -46,13 +46,15 @@ extension Batch {
         }
     }
 
-    func removeAddress(_ prefix: Prefix4, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func removeAddress(_ prefix: Prefix4, link index: Int32, _ operation: @escaping @autoclosure () -> String)
+    {
         append(RTM_DELADDR, flags: 0, header: ifaddrmsg(prefix, index), operation(), of: AddressScope.self) {
             $0.put(.local4, prefix.address)
         }
     }
 
-    func removeAddress(_ prefix: Prefix6, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func removeAddress(_ prefix: Prefix6, link index: Int32, _ operation: @escaping @autoclosure () -> String)
+    {
         append(RTM_DELADDR, flags: 0, header: ifaddrmsg(prefix, index), operation(), of: AddressScope.self) {
             $0.put(.address6, prefix.address)
         }

@@ -20,16 +20,21 @@ extension Attribute where Scope == NeighbourScope, Value == UInt32 {
 
 extension Batch {
     /// An address that always is at that MAC: nothing that a neighbour says changes it (`NUD_PERMANENT`).
-    func addNeighbour(_ neighbour: Neighbour, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func addNeighbour(
+        _ neighbour: Neighbour, link index: Int32, _ operation: @escaping @autoclosure () -> String
+    ) {
         changeNeighbour(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, neighbour, index, operation)
     }
 
-    func removeNeighbour(_ neighbour: Neighbour, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func removeNeighbour(
+        _ neighbour: Neighbour, link index: Int32, _ operation: @escaping @autoclosure () -> String
+    ) {
         changeNeighbour(RTM_DELNEIGH, 0, neighbour, index, operation)
     }
 
     private func changeNeighbour(
-        _ type: Int, _ flags: Int32, _ neighbour: Neighbour, _ index: Int32, _ operation: @escaping () -> String
+        _ type: Int, _ flags: Int32, _ neighbour: Neighbour, _ index: Int32,
+        _ operation: @escaping () -> String
     ) {
         var header = ndmsg()
         header.ndm_ifindex = index
@@ -51,14 +56,17 @@ extension Batch {
 
     /// A static entry of the bridge's forwarding database: frames for that MAC go to this port, and the port may send with
     /// it (`NUD_NOARP`; `bridge fdb add … master static`).
-    func addForwarding(_ mac: MACAddress, port index: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func addForwarding(_ mac: MACAddress, port index: Int32, _ operation: @escaping @autoclosure () -> String)
+    {
         append(
             RTM_NEWNEIGH, flags: NLM_F_CREATE | NLM_F_REPLACE, header: Self.forwarding(index), operation(),
             of: NeighbourScope.self
         ) { $0.put(.linkAddress, mac) }
     }
 
-    func removeForwarding(_ mac: MACAddress, port index: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func removeForwarding(
+        _ mac: MACAddress, port index: Int32, _ operation: @escaping @autoclosure () -> String
+    ) {
         append(RTM_DELNEIGH, flags: 0, header: Self.forwarding(index), operation(), of: NeighbourScope.self) {
             $0.put(.linkAddress, mac)
         }
@@ -87,8 +95,10 @@ extension NetlinkSocket {
                 let mac = attributes[.linkAddress]
             else { return nil }
             switch Int32(header.ndm_family) {
-            case AF_INET: return attributes[.destination4].map { Neighbour(address: $0.description, mac: mac) }
-            case AF_INET6: return attributes[.destination6].map { Neighbour(address: $0.description, mac: mac) }
+            case AF_INET:
+                return attributes[.destination4].map { Neighbour(address: $0.description, mac: mac) }
+            case AF_INET6:
+                return attributes[.destination6].map { Neighbour(address: $0.description, mac: mac) }
             default: return nil
             }
         }
@@ -99,7 +109,9 @@ extension NetlinkSocket {
     ///
     /// The kernel has one neighbour table for all its namespaces (`nd_tbl`), so that a dump in each of a thousand namespaces
     /// walks a thousand times over everybody's entries. A look-up does not.
-    mutating func permanentNeighbour(_ address: some IPAddress, link index: Int32) throws(KernelError) -> Neighbour? {
+    mutating func permanentNeighbour(_ address: some IPAddress, link index: Int32) throws(KernelError)
+        -> Neighbour?
+    {
         let request = Batch(capacity: 1 << 11)
         var header = ndmsg()
         header.ndm_ifindex = index
@@ -118,7 +130,7 @@ extension NetlinkSocket {
                 return Neighbour(address: address.description, mac: mac)
             }
             return found.first
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return nil
         }
     }
@@ -129,7 +141,8 @@ extension NetlinkSocket {
         var header = ndmsg()
         header.ndm_family = UInt8(PF_BRIDGE)
         request.append(
-            RTM_GETNEIGH, flags: NLM_F_DUMP, header: header, "read the forwarding database", of: NeighbourScope.self
+            RTM_GETNEIGH, flags: NLM_F_DUMP, header: header, "read the forwarding database",
+            of: NeighbourScope.self
         ) { $0.put(.master, UInt32(index)) }
         let found: [(Int32, MACAddress)] = try query(request) { message in
             guard let (header, attributes) = message.parse(ndmsg.self, of: NeighbourScope.self),

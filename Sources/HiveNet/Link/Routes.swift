@@ -29,7 +29,9 @@ struct RouteRecord {
 
 extension Batch {
     /// A default route through a gateway that is on the link although no prefix says so (`RTNH_F_ONLINK`).
-    func addDefaultRoute(_ gateway: IPv4Address, link: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func addDefaultRoute(
+        _ gateway: IPv4Address, link: Int32, _ operation: @escaping @autoclosure () -> String
+    ) {
         append(
             RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_REPLACE, header: Self.route(AF_INET), operation(),
             of: RouteScope.self
@@ -39,7 +41,9 @@ extension Batch {
         }
     }
 
-    func addDefaultRoute(_ gateway: IPv6Address, link: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func addDefaultRoute(
+        _ gateway: IPv6Address, link: Int32, _ operation: @escaping @autoclosure () -> String
+    ) {
         append(
             RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_REPLACE, header: Self.route(AF_INET6), operation(),
             of: RouteScope.self
@@ -49,7 +53,9 @@ extension Batch {
         }
     }
 
-    func removeDefaultRoute(_ gateway: IPv4Address, link: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func removeDefaultRoute(
+        _ gateway: IPv4Address, link: Int32, _ operation: @escaping @autoclosure () -> String
+    ) {
         var header = Self.route(AF_INET)
         header.rtm_protocol = UInt8(RTPROT_UNSPEC)
         append(RTM_DELROUTE, flags: 0, header: header, operation(), of: RouteScope.self) {
@@ -58,7 +64,9 @@ extension Batch {
         }
     }
 
-    func removeDefaultRoute(_ gateway: IPv6Address, link: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func removeDefaultRoute(
+        _ gateway: IPv6Address, link: Int32, _ operation: @escaping @autoclosure () -> String
+    ) {
         var header = Self.route(AF_INET6)
         header.rtm_protocol = UInt8(RTPROT_UNSPEC)
         append(RTM_DELROUTE, flags: 0, header: header, operation(), of: RouteScope.self) {
@@ -93,7 +101,7 @@ extension NetlinkSocket {
             ) { $0.put(.table, UInt32(RT_TABLE_MAIN.rawValue)) }
             do {
                 records += try query(request) { RouteRecord($0) }
-            } catch where error.isNotFound || error.code == EOPNOTSUPP {
+            } catch  where error.isNotFound || error.code == EOPNOTSUPP {
                 continue  // The namespace has no such table yet, or the kernel no IPv6.
             }
         }

@@ -53,7 +53,8 @@ extension HostNetwork {
             case .evict(let name):
                 if let index = observed.linkIndexes[name] { batch.evict(name, index: index) }
             case .removeForwarding(let agent, let mac):
-                guard let port = observed.state.agents[agent]?.port, let index = observed.linkIndexes[port.name]
+                guard let port = observed.state.agents[agent]?.port,
+                    let index = observed.linkIndexes[port.name]
                 else { continue }
                 batch.removeForwarding(mac, port: index, "remove \(mac) from the forwarding database")
             default: break
@@ -82,11 +83,15 @@ extension HostNetwork {
             switch change.step {
             case .tables(.replace):
                 for label in observed.chains.keys.sorted() {
-                    try transaction.delete(table: Boundary.tableName, label.hasPrefix("inet") ? .inet : .bridge)
+                    try transaction.delete(
+                        table: Boundary.tableName, label.hasPrefix("inet") ? .inet : .bridge)
                 }
                 for table in tables { try transaction.create(table) }
+                added += desired.boundary?.elements ?? []
             case .tables(.refresh):
-                for table in tables { try transaction.refresh(table, actual: observed.chains[table.label] ?? [:]) }
+                for table in tables {
+                    try transaction.refresh(table, actual: observed.chains[table.label] ?? [:])
+                }
             case .addElement(let element): added.append(element)
             case .removeElement(let element): removed.append(element)
             default: break
@@ -178,7 +183,8 @@ extension HostNetwork {
 
     /// Forwarding entries and neighbours, and then up.
     private mutating func finish(
-        _ changes: [Change], _ work: AgentWork, _ desired: NetworkState, _ observed: NetworkObservation, bridge: Int32
+        _ changes: [Change], _ work: AgentWork, _ desired: NetworkState, _ observed: NetworkObservation,
+        bridge: Int32
     ) throws(KernelError) {
         let batch = Batch()
         let losesAddress = changes.contains { if case .removeAddress = $0.step { true } else { false } }
@@ -201,7 +207,9 @@ extension HostNetwork {
             }
         }
         for agent in work.toRaise {
-            guard let index = work.portIndexes[agent], let port = desired.agents[agent]?.port else { continue }
+            guard let index = work.portIndexes[agent], let port = desired.agents[agent]?.port else {
+                continue
+            }
             batch.raise(port.name, index: index)
         }
         try route.execute(batch)

@@ -27,14 +27,17 @@ extension HostNetwork {
             let exists = insides.existing.contains(name)
             var inside = insides.found[name]
             // A link of that name whose other end is not ours is not the agent's end of the pair.
-            if let record = inside?.record, record.peerIndex != link.map({ UInt32($0.index) })
-                || link?.peerIndex != UInt32(record.index)
+            if let record = inside?.record,
+                record.peerIndex != link.map({ UInt32($0.index) })
+                    || link?.peerIndex != UInt32(record.index)
             {
                 inside = nil
             }
             let agent = Agent(
                 namespace: exists ? NamespaceState(path: place.path(agent: name), own: place == .own) : nil,
-                port: link.map { Port($0, bridge: found.name(of: $0.master), fdb: forwarding?[$0.index] ?? []) },
+                port: link.map {
+                    Port($0, bridge: found.name(of: $0.master), fdb: forwarding?[$0.index] ?? [])
+                },
                 inside: inside?.inside, webPort: webPort, egress: egress)
             // A place where there might be something, and there is nothing: not an agent.
             if agent.namespace == nil && agent.port == nil && agent.egress == nil { continue }
@@ -52,10 +55,12 @@ extension HostNetwork {
             state: state, blocked: Self.blocked(tables.counts), blockedInAll: tables.totals, host: facts,
             generation: tables.generation,
             bridgeIndex: found.bridge?.index,
-            linkIndexes: Dictionary(links.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first }),
+            linkIndexes: Dictionary(
+                links.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first }),
             freeIndex: (links.map(\.index).max() ?? 0) + 1,
             chains: Dictionary(
-                tables.tables.map { ($0.label, $0.chains.mapValues(\.definition)) }, uniquingKeysWith: { $1 }))
+                tables.tables.map { ($0.label, $0.chains.mapValues(\.definition)) }, uniquingKeysWith: { $1 })
+        )
     }
 
     private mutating func observe(
@@ -63,7 +68,8 @@ extension HostNetwork {
     ) throws(KernelError) -> Bridge {
         let addresses = try route.addresses(link: link.index)
         return Bridge(
-            name: link.name, alias: link.alias, mac: link.mac ?? MACAddress(bits: 0), mtu: link.mtu, up: link.isUp,
+            name: link.name, alias: link.alias, mac: link.mac ?? MACAddress(bits: 0), mtu: link.mtu,
+            up: link.isUp,
             stp: link.bridge?.stp ?? false, multicastSnooping: link.bridge?.multicastSnooping ?? false,
             addresses4: addresses.compactMap(\.address4).sorted { $0.address < $1.address },
             addresses6: addresses.compactMap(\.address6).sorted { $0.address < $1.address },
@@ -77,7 +83,9 @@ extension HostNetwork {
         let names = Dictionary(links.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
         // A bridge that we made under another name goes, and its routes with it.
         let ours = Set(
-            links.filter { $0.kind == "bridge" && $0.alias == Mark.bridgeAlias || $0.index == found.bridge?.index }.map(\.index))
+            links.filter {
+                $0.kind == "bridge" && $0.alias == Mark.bridgeAlias || $0.index == found.bridge?.index
+            }.map(\.index))
         for route in try route.routes() where !(route.link.map(ours.contains) ?? false) {
             let link = route.link.flatMap { names[$0] } ?? "nowhere"
             if let prefix = route.destination4, prefix.length > 0 { facts.routes4.append((prefix, link)) }
@@ -92,7 +100,8 @@ extension HostNetwork {
             links.filter {
                 $0.group != Mark.group && $0.group != Mark.condemnedGroup && $0.alias != Mark.bridgeAlias
                     && !ports.contains($0.index)
-            }.map(\.name))
+            }
+            .map(\.name))
     }
 
     private static func blocked(_ counts: [(element: SetElement, packets: UInt64)]) -> [String: Blocked] {
@@ -125,8 +134,11 @@ private struct Found {
     func name(of index: UInt32?) -> String? { index.flatMap { namesByIndex[$0] } }
 
     init(links: [LinkRecord], spec: NetworkSpec?, elements: [SetElement]) {
-        namesByIndex = Dictionary(links.map { (UInt32($0.index), $0.name) }, uniquingKeysWith: { first, _ in first })
-        bridge = links.first { $0.kind == "bridge" && $0.alias == Mark.bridgeAlias && spec.map(\.bridge) ?? $0.name == $0.name }
+        namesByIndex = Dictionary(
+            links.map { (UInt32($0.index), $0.name) }, uniquingKeysWith: { first, _ in first })
+        bridge = links.first {
+            $0.kind == "bridge" && $0.alias == Mark.bridgeAlias && spec.map(\.bridge) ?? $0.name == $0.name
+        }
         if bridge == nil, let spec {
             // Ours, with its alias taken away: nobody else has this address.
             bridge = links.first { $0.name == spec.bridge && $0.kind == "bridge" && $0.mac == spec.bridgeMAC }
@@ -135,7 +147,9 @@ private struct Found {
         for agent in NamespaceDirectory.agents() { places[agent] = .own }
         for case let agent? in Set(elements.map(\.agent)) { places[agent] = .own }
         let wanted = Dictionary(
-            (spec?.agents ?? []).map { (LinkName.host(agent: $0.name, prefix: spec?.interfacePrefix ?? ""), $0) },
+            (spec?.agents ?? []).map {
+                (LinkName.host(agent: $0.name, prefix: spec?.interfacePrefix ?? ""), $0)
+            },
             uniquingKeysWith: { first, _ in first })
         for link in links where link.kind == "veth" {
             if let (agent, place) = link.alias.flatMap(Mark.parse(portAlias:)) {
@@ -149,19 +163,26 @@ private struct Found {
                 ports[agent] = link
             } else if link.group == Mark.group || link.group == Mark.condemnedGroup {
                 // Not yet named, or its name taken away: known by the link's name if it is one that is wanted.
-                if let agent = wanted[link.name] { ports[agent.name] = link } else { strays.append(link.name) }
+                if let agent = wanted[link.name] {
+                    ports[agent.name] = link
+                } else {
+                    strays.append(link.name)
+                }
             }
         }
         for agent in spec?.agents ?? [] { places[agent.name] = agent.namespace }
         let portIndexes = Set(ports.values.map(\.index))
         if let bridge {
             foreignPorts = links.filter {
-                $0.master == UInt32(bridge.index) && !portIndexes.contains($0.index) && !strays.contains($0.name)
+                $0.master == UInt32(bridge.index) && !portIndexes.contains($0.index)
+                    && !strays.contains($0.name)
             }.map(\.name).sorted()
         }
         // A bridge that we made under another name.
-        strays += links.filter { $0.kind == "bridge" && $0.alias == Mark.bridgeAlias && $0.index != bridge?.index }
-            .map(\.name)
+        strays += links.filter {
+            $0.kind == "bridge" && $0.alias == Mark.bridgeAlias && $0.index != bridge?.index
+        }
+        .map(\.name)
         strays.sort()
     }
 }

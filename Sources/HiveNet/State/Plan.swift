@@ -19,9 +19,11 @@ private struct Planner {
     var actual: NetworkState { observed.state }
 
     mutating func add(
-        _ kind: Change.Kind, _ object: String, _ detail: String, _ reason: String, agent: String? = nil, _ step: Step
+        _ kind: Change.Kind, _ object: String, _ detail: String, _ reason: String, agent: String? = nil,
+        _ step: Step
     ) {
-        changes.append(Change(kind: kind, object: object, detail: detail, reason: reason, agent: agent, step: step))
+        changes.append(
+            Change(kind: kind, object: object, detail: detail, reason: reason, agent: agent, step: step))
     }
 
     // MARK: Rules
@@ -29,20 +31,19 @@ private struct Planner {
     mutating func boundary(_ wanted: Boundary?) {
         guard let wanted else { return }
         guard let actual = actual.boundary else {
-            add(.add, "tables", "bridge hive, inet hive", "missing", .tables(.replace))
-            for element in wanted.elements { addElement(element) }
+            add(.add, "tables", "bridge hive, inet hive \(size(wanted))", "missing", .tables(.replace))
             return
         }
-        var kept = Set(actual.elements)
         if wanted.rules != actual.rules {
             let reason = difference(wanted.rules, actual.rules)
             if wanted.rules.filter(TableText.isContainer) == actual.rules.filter(TableText.isContainer) {
                 add(.change, "rules", "of the tables bridge hive, inet hive", reason, .tables(.refresh))
             } else {
-                add(.change, "tables", "bridge hive, inet hive", reason, .tables(.replace))
-                kept = []
+                add(.change, "tables", "bridge hive, inet hive \(size(wanted))", reason, .tables(.replace))
+                return
             }
         }
+        let kept = Set(actual.elements)
         let needed = Set(wanted.elements)
         // An element whose comment or target changed goes and comes again: with one key there can be but one.
         for element in kept.subtracting(needed).sorted() {
@@ -50,11 +51,14 @@ private struct Planner {
                 .remove, "element", element.description, "not in the configuration", agent: element.agent,
                 .removeElement(element))
         }
-        for element in wanted.elements where !kept.contains(element) { addElement(element) }
+        for element in wanted.elements where !kept.contains(element) {
+            add(.add, "element", element.description, "missing", agent: element.agent, .addElement(element))
+        }
     }
 
-    private mutating func addElement(_ element: SetElement) {
-        add(.add, "element", element.description, "missing", agent: element.agent, .addElement(element))
+    /// Tables that are made anew bring all their elements with them, and those are not told one by one.
+    private func size(_ boundary: Boundary) -> String {
+        "with \(boundary.rules.count { $0.hasPrefix("rule ") }) rules and \(boundary.elements.count) elements"
     }
 
     /// The first rule that is missing or too much, in words.
@@ -73,7 +77,7 @@ private struct Planner {
     // MARK: What goes, before anything comes
 
     mutating func removals(_ desired: NetworkState) {
-        for link in actual.strayLinks {
+        for link in actual.strayLinks where !desired.strayLinks.contains(link) {
             add(.remove, "link", link, "has our mark and belongs to no agent", .removeLink(name: link))
         }
         for (name, agent) in actual.agents.sorted(by: { $0.key < $1.key }) {
@@ -89,10 +93,11 @@ private struct Planner {
                     .removeNamespace(path: namespace.path))
             }
         }
-        for path in actual.strayNamespaces {
-            add(.remove, "namespace", path, "has our mark and is no agent's", .removeNamespace(path: path))
+        for path in actual.strayNamespaces where !desired.strayNamespaces.contains(path) {
+            add(.remove, "namespace", path, "no agent lives in it any more", .removeNamespace(path: path))
         }
-        for link in actual.bridge?.foreignPorts ?? [] where desired.bridge != nil {
+        for link in actual.bridge?.foreignPorts ?? []
+        where desired.bridge?.foreignPorts.contains(link) == false {
             add(.remove, "port", link, "no agent's", .evict(link: link))
         }
     }
@@ -101,7 +106,9 @@ private struct Planner {
     private func reasonToRemove(_ port: Port, of agent: Agent, _ wanted: Agent?) -> String? {
         guard let wanted, let wantedPort = wanted.port else { return "not in the configuration" }
         if port.name != wantedPort.name { return "is to be called \(wantedPort.name)" }
-        if agent.inside == nil, wanted.inside != nil { return "its other end is not in \(wanted.namespace?.path ?? "its namespace")" }
+        if agent.inside == nil, wanted.inside != nil {
+            return "its other end is not in \(wanted.namespace?.path ?? "its namespace")"
+        }
         return nil
     }
 
@@ -115,9 +122,12 @@ private struct Planner {
             add(.add, "bridge", wanted.name, "missing", .createBridge)
         }
         let addresses = wanted.addresses4.map(\.description) + wanted.addresses6.map(\.description)
-        let present = (actual?.addresses4.map(\.description) ?? []) + (actual?.addresses6.map(\.description) ?? [])
+        let present =
+            (actual?.addresses4.map(\.description) ?? []) + (actual?.addresses6.map(\.description) ?? [])
         for address in present where !addresses.contains(address) {
-            add(.remove, "address", "\(address) of \(wanted.name)", "not in the configuration", .removeAddress(address))
+            add(
+                .remove, "address", "\(address) of \(wanted.name)", "not in the configuration",
+                .removeAddress(address))
         }
         for address in addresses where !present.contains(address) {
             add(.add, "address", "\(address) of \(wanted.name)", "missing", .addAddress(address))
@@ -130,7 +140,8 @@ private struct Planner {
         }
         for neighbour in wanted.neighbours where !neighbours.contains(neighbour) {
             add(
-                .add, "neighbour", "\(neighbour.address) at \(neighbour.mac)", "missing", .addNeighbour(neighbour))
+                .add, "neighbour", "\(neighbour.address) at \(neighbour.mac)", "missing",
+                .addNeighbour(neighbour))
         }
         guard actual != nil else { return }
         // These were dealt with one by one.
@@ -140,7 +151,8 @@ private struct Planner {
         actual?.foreignPorts = wanted.foreignPorts
         if let actual, actual != wanted {
             add(
-                .change, "bridge", wanted.name, differences(wanted: wanted, actual: actual).reason, .configureBridge)
+                .change, "bridge", wanted.name, differences(wanted: wanted, actual: actual).reason,
+                .configureBridge)
         }
     }
 
@@ -156,7 +168,8 @@ private struct Planner {
             reasonToRemove(port, of: actual, wanted) == nil
         else {
             add(
-                .add, "link", wantedPort.name, "to \(insideName) in \(wanted.namespace?.path ?? "")", agent: name,
+                .add, "link", wantedPort.name, "to \(insideName) in \(wanted.namespace?.path ?? "")",
+                agent: name,
                 .makeLink(agent: name))
             return
         }
@@ -176,15 +189,18 @@ private struct Planner {
                 .removeForwarding(agent: name, mac))
         }
         for mac in wantedPort.fdb where !port.fdb.contains(mac) || port.bridge != wantedPort.bridge {
-            add(.add, "fdb", "\(mac) on \(port.name)", "missing", agent: name, .addForwarding(agent: name, mac))
+            add(
+                .add, "fdb", "\(mac) on \(port.name)", "missing", agent: name,
+                .addForwarding(agent: name, mac))
         }
         if wanted.namespace?.own != true { inside.loopbackUp = nil }
         if inside != wantedInside {
             add(
                 .change, "link", "\(insideName) in \(wanted.namespace?.path ?? "")",
-                differences(wanted: wantedInside, actual: inside).reason, agent: name, .configureInside(agent: name))
+                differences(wanted: wantedInside, actual: inside).reason, agent: name,
+                .configureInside(agent: name))
         }
-        if !port.up {
+        if !port.up, wantedPort.up {
             add(.change, "link", port.name, "up false -> true", agent: name, .raise(agent: name))
         }
     }

@@ -26,7 +26,7 @@ final class LabThread: @unchecked Sendable {
         let code = pthread_create(
             &thread, nil,
             { argument in
-                Unmanaged<LabThread>.fromOpaque(argument!).takeUnretainedValue().loop()
+                argument.map { Unmanaged<LabThread>.fromOpaque($0).takeUnretainedValue().loop() }
                 return nil
             }, Unmanaged.passUnretained(self).toOpaque())
         guard code == 0 else { throw LabError("cannot start a thread") }
@@ -71,7 +71,9 @@ final class LabThread: @unchecked Sendable {
                 let descriptor = open(namespace, O_RDONLY | O_CLOEXEC)
                 guard descriptor >= 0 else { throw LabError.last("open \(namespace)") }
                 defer { close(descriptor) }
-                guard hive_setns(descriptor, CLONE_NEWNET) == 0 else { throw LabError.last("join \(namespace)") }
+                guard hive_setns(descriptor, CLONE_NEWNET) == 0 else {
+                    throw LabError.last("join \(namespace)")
+                }
                 return try body()
             }
             try self.start { work.run() }
@@ -86,7 +88,7 @@ final class LabThread: @unchecked Sendable {
         let code = pthread_create(
             &thread, nil,
             { argument in
-                Unmanaged<Closure>.fromOpaque(argument!).takeRetainedValue().body()
+                argument.map { Unmanaged<Closure>.fromOpaque($0).takeRetainedValue().body() }
                 return nil
             }, box.toOpaque())
         guard code == 0 else {
