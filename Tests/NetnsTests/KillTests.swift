@@ -119,7 +119,7 @@ import Testing
     @Test func probesFindTheirWayWithoutBoundary() throws {
         let hive = try TwoAgents()
         #expect(try Self.escapes(hive.lab) == [])
-        try hive.disable(.port, .bridgeTable, .early, .input, .forward, .output)
+        for layer in TwoAgents.Layer.allCases { try hive.disable(layer) }
         try hive.lab.sysctl("ipv4/ip_forward", "1")
         try hive.lab.sysctl("ipv4/conf/hive0/forwarding", "1")
         let escapes = try Self.escapes(hive.lab)

@@ -7,12 +7,12 @@ import Testing
     /// in between. After each apply there is nothing left to do, and the kernel is as after one apply on a fresh host.
     @Test func everySequenceEndsWhereAFreshApplyDoes() throws {
         let faults = try concurrently(width: 4) { index -> [String]? in
-            guard index < 24 else { return nil }
+            guard index < 16 else { return nil }
             var sequence = try Sequence(seed: UInt64(index) + 1)
-            return try sequence.run(steps: 6)
+            return try sequence.run(steps: 5)
         }
         for fault in faults.flatMap(\.self) { Issue.record("\(fault)") }
-        #expect(faults.count == 24)
+        #expect(faults.count == 16)
     }
 
     /// One sequence, with all that happened for the report of a fault.
