@@ -196,7 +196,7 @@ private struct RandomConfiguration {
 /// What an operator in a hurry, another program or a bug might do to what is ours.
 private enum Sabotage {
     /// Takes away what is not ours and stays therefore.
-    static let tidying = "ip link del foreign; ip netns exec mine ip link del dum; true"
+    static let tidying = "ip link del foreign"
 
     /// A shell command line.
     static func random(_ configuration: RandomConfiguration, using random: inout SeededGenerator) -> String {
@@ -241,7 +241,7 @@ private enum Sabotage {
             "ip link set \(bridge) address 02:00:00:00:00:78", "ip link del \(bridge)",
             "ip link set \(bridge) type bridge stp_state 1",
             "ip link set \(bridge) type bridge mcast_snooping 1",
-            "ip link add foreign type dummy; ip link set foreign up master \(bridge)",
+            "ip link add foreign type veth peer name foreign2; ip link set foreign up master \(bridge)",
             "ip addr add 10.77.0.99/24 dev \(bridge)", "ip addr flush dev \(bridge)",
             "ip -6 addr add fd77:6869:7665::99/64 dev \(bridge)",
             "ip neigh flush nud permanent dev \(bridge)",
