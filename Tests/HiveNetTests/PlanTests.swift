@@ -100,10 +100,13 @@ struct PlanTests {
         let changes = plan(desired: try NetworkState(spec), observed: NetworkObservation(wanted))
         let elements = try #require(wanted.boundary).elements.filter { $0.agent == "beta" }
         #expect(elements.count == 7)
-        var expected = elements.map { "- element \($0) (not in the configuration)" }
-        expected += [
+        // The link first, while the rules know it.
+        var expected = [
             "- link hv-beta (not in the configuration)",
             "- namespace /run/netns/hive-beta (not in the configuration)",
+        ]
+        expected += elements.map { "- element \($0) (not in the configuration)" }
+        expected += [
             "- neighbour 10.77.0.20 at 6a:76:0a:4d:00:14 (not in the configuration)",
             "- neighbour fd77:6869:7665::14 at 6a:76:0a:4d:00:14 (not in the configuration)",
         ]

@@ -91,6 +91,8 @@ struct NetlinkSocket: ~Copyable {
     /// and answers every failing one unasked (`netlink_rcv_skb`), so silence before the last ack is success. This
     /// spares one answer a request, and the socket's receive buffer with it.
     ///
+    /// A request to remove what is not there succeeds. (rtnetlink's types come in fours: new, delete, get, set.)
+    ///
     /// rtnetlink goes on after a failing request; what was sent with it is carried out, what was not sent is not.
     /// - Throws: the first error, naming its request.
     mutating func execute(_ batch: Batch) throws(KernelError) {
@@ -129,7 +131,12 @@ struct NetlinkSocket: ~Copyable {
                 guard message.type == UInt16(NLMSG_ERROR), position < range.count else { return }
                 if message.header.pointee.nlmsg_seq == lastSequence { finished = true }
                 let request = batch.requests[range.lowerBound + position]
-                if failure == nil { failure = Self.error(in: message, of: request, batch) }
+                if failure == nil, let error = Self.error(in: message, of: request, batch) {
+                    // What is to go and has gone already, by itself or with something else, is no error.
+                    let isRemoval =
+                        batch.header(of: request).pointee.nlmsg_type & 3 == UInt16(RTM_DELLINK) & 3
+                    if !(isRemoval && error.isNotFound) { failure = error }
+                }
             }
         }
         if let failure { throw failure }

@@ -2,8 +2,9 @@ internal import CNetlink
 internal import Glibc
 
 extension HostNetwork {
-    /// Carries out changes, in the order that keeps every agent at least as isolated as before: rules first, in one
-    /// transaction; then what goes; then the bridge; then what comes, down; agents' host ends up last of all.
+    /// Carries out changes, in the order that keeps every agent at least as isolated as before: what goes, while the rules
+    /// that know it are still there; then rules, in one transaction; then the bridge; then what comes, down; agents' host
+    /// ends up last of all.
     ///
     /// It may be killed anywhere: what was done is found by the next observation, and the rest planned again.
     ///
@@ -18,8 +19,8 @@ extension HostNetwork {
     ) throws(KernelError) {
         guard !changes.isEmpty else { return }
         let hasIPv6 = observed.host.hasIPv6
-        try changeRules(changes, desired, observed, tables)
         try removeLinks(changes, observed)
+        try changeRules(changes, desired, observed, tables)
         let bridge = try changeBridge(changes, desired, observed)
         if let bridge {
             try configurePorts(changes, desired, observed, bridge: bridge)
@@ -35,6 +36,38 @@ extension HostNetwork {
                 try transaction.delete(table: Boundary.tableName, label.hasPrefix("inet") ? .inet : .bridge)
             }
             try transaction.commit(on: &filter)
+        }
+    }
+
+    // MARK: What goes
+
+    private mutating func removeLinks(
+        _ changes: [Change], _ observed: NetworkObservation
+    ) throws(KernelError) {
+        var links: [(name: String, index: Int32)] = []
+        let batch = Batch()
+        for change in changes {
+            switch change.step {
+            case .removeLink(let name):
+                if let index = observed.linkIndexes[name] { links.append((name, index)) }
+            case .evict(let name):
+                if let index = observed.linkIndexes[name] { batch.evict(name, index: index) }
+            case .removeForwarding(let agent, let mac):
+                guard let port = observed.state.agents[agent]?.port,
+                    let index = observed.linkIndexes[port.name]
+                else { continue }
+                batch.removeForwarding(mac, port: index, "remove \(mac) from the forwarding database")
+            default: break
+            }
+        }
+        if links.count == 1 {
+            batch.delete(link: links[0].name, index: links[0].index)
+        } else if !links.isEmpty {
+            batch.delete(links)
+        }
+        try route.execute(batch)
+        for change in changes {
+            if case .removeNamespace(let path) = change.step { try NamespaceDirectory.remove(path) }
         }
     }
 
@@ -71,38 +104,6 @@ extension HostNetwork {
             try transaction.add(elements.map { ($0.definition, $0.agent) }, to: set.definition, in: set.table)
         }
         try transaction.commit(on: &filter)
-    }
-
-    // MARK: What goes
-
-    private mutating func removeLinks(
-        _ changes: [Change], _ observed: NetworkObservation
-    ) throws(KernelError) {
-        var links: [(name: String, index: Int32)] = []
-        let batch = Batch()
-        for change in changes {
-            switch change.step {
-            case .removeLink(let name):
-                if let index = observed.linkIndexes[name] { links.append((name, index)) }
-            case .evict(let name):
-                if let index = observed.linkIndexes[name] { batch.evict(name, index: index) }
-            case .removeForwarding(let agent, let mac):
-                guard let port = observed.state.agents[agent]?.port,
-                    let index = observed.linkIndexes[port.name]
-                else { continue }
-                batch.removeForwarding(mac, port: index, "remove \(mac) from the forwarding database")
-            default: break
-            }
-        }
-        if links.count == 1 {
-            batch.delete(link: links[0].name, index: links[0].index)
-        } else if !links.isEmpty {
-            batch.delete(links)
-        }
-        try route.execute(batch)
-        for change in changes {
-            if case .removeNamespace(let path) = change.step { try NamespaceDirectory.remove(path) }
-        }
     }
 
     // MARK: The bridge
@@ -186,8 +187,10 @@ extension HostNetwork {
         bridge: Int32
     ) throws(KernelError) {
         let batch = Batch()
-        if let actual = observed.state.bridge, actual.mac != desired.bridge?.mac {
-            // Those that were there are gone with the change of the bridge's own address.
+        let losesAddress = changes.contains { if case .removeAddress = $0.step { true } else { false } }
+        if let actual = observed.state.bridge, losesAddress || actual.mac != desired.bridge?.mac {
+            // Those that were there are gone with the change of the bridge's own address, or with its last IP address
+            // (fib_disable_ip).
             for neighbour in desired.bridge?.neighbours ?? [] {
                 batch.addNeighbour(neighbour, link: bridge, "add the neighbour \(neighbour.address) again")
             }

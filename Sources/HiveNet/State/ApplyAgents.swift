@@ -169,18 +169,38 @@ extension HostNetwork {
         _ inside: Inside, _ link: LinkRecord, _ socket: inout NetlinkSocket, _ batch: Batch, _ place: String
     ) throws(KernelError) {
         let index = link.index
-        for route in try socket.routes() where route.link == index {
+        let routes = try socket.routes().filter { $0.link == index }
+        // Of two routes to one gateway, with different metrics, both go: what is wanted is added afterwards.
+        for gateway in inside.gateways4 {
+            let same = routes.filter { $0.destination4?.length == 0 && $0.gateway4 == gateway }
+            for _ in same where same.count > 1 {
+                batch.removeDefaultRoute(
+                    gateway, link: index, "remove the default route via \(gateway) \(place)")
+            }
+        }
+        for gateway in inside.gateways6 {
+            let same = routes.filter { $0.destination6?.length == 0 && $0.gateway6 == gateway }
+            for _ in same where same.count > 1 {
+                batch.removeDefaultRoute(
+                    gateway, link: index, "remove the default route via \(gateway) \(place)")
+            }
+        }
+        for route in routes {
             if route.destination4?.length == 0, let gateway = route.gateway4,
                 !inside.gateways4.contains(gateway)
             {
                 batch.removeDefaultRoute(
                     gateway, link: index, "remove the default route via \(gateway) \(place)")
+                let neighbour = Neighbour(address: "\(gateway)", mac: link.mac ?? MACAddress(bits: 0))
+                batch.removeNeighbour(neighbour, link: index, "remove the neighbour \(gateway) \(place)")
             }
             if route.destination6?.length == 0, let gateway = route.gateway6,
                 !inside.gateways6.contains(gateway)
             {
                 batch.removeDefaultRoute(
                     gateway, link: index, "remove the default route via \(gateway) \(place)")
+                let neighbour = Neighbour(address: "\(gateway)", mac: link.mac ?? MACAddress(bits: 0))
+                batch.removeNeighbour(neighbour, link: index, "remove the neighbour \(gateway) \(place)")
             }
         }
         for address in try socket.addresses(link: index) {

@@ -10,8 +10,7 @@ extension HostNetwork {
         let tables = try filter.readBoundary()
         let links = try route.links { _, _ in true }
         let found = Found(links: links, spec: spec, elements: tables.elements)
-        var state = NetworkState(
-            boundary: tables.boundary, strayLinks: found.strays, strayNamespaces: found.strayNamespaces)
+        var state = NetworkState(boundary: tables.boundary, strayLinks: found.strays)
         var facts = HostFacts()
         if let bridge = found.bridge {
             state.bridge = try observe(bridge, foreignPorts: found.foreignPorts)
@@ -44,7 +43,14 @@ extension HostNetwork {
             if agent.namespace == nil && agent.port == nil && agent.egress == nil { continue }
             state.agents[name] = agent
         }
-        try observeHost(links, found.bridge, &facts)
+        let wanted = Set(spec?.agents.map(\.name) ?? [])
+        for agent in NamespaceDirectory.agents() {
+            // A wanted agent's leftover file is replaced when its namespace is made.
+            let isUsed = places[agent] == .own && (insides.existing.contains(agent) || wanted.contains(agent))
+            if !isUsed { state.strayNamespaces.append(NetworkSpec.Namespace.own.path(agent: agent)) }
+        }
+        state.strayNamespaces.sort()
+        try observeHost(links, found, &facts)
         return NetworkObservation(
             state: state, blocked: Self.blocked(tables.counts), blockedInAll: tables.totals, host: facts,
             generation: tables.generation,
@@ -71,11 +77,16 @@ extension HostNetwork {
             neighbours: try route.permanentNeighbours(link: link.index), foreignPorts: foreignPorts)
     }
 
-    private mutating func observeHost(
-        _ links: [LinkRecord], _ bridge: LinkRecord?, _ facts: inout HostFacts
+    fileprivate mutating func observeHost(
+        _ links: [LinkRecord], _ found: Found, _ facts: inout HostFacts
     ) throws(KernelError) {
         let names = Dictionary(links.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
-        for route in try route.routes() where route.link != bridge?.index || bridge == nil {
+        // A bridge that we made under another name goes, and its routes with it.
+        let ours = Set(
+            links.filter {
+                $0.kind == "bridge" && $0.alias == Mark.bridgeAlias || $0.index == found.bridge?.index
+            }.map(\.index))
+        for route in try route.routes() where !(route.link.map(ours.contains) ?? false) {
             let link = route.link.flatMap { names[$0] } ?? "nowhere"
             if let prefix = route.destination4, prefix.length > 0 { facts.routes4.append((prefix, link)) }
             if let prefix = route.destination6, prefix.length > 0 { facts.routes6.append((prefix, link)) }
@@ -83,11 +94,13 @@ extension HostNetwork {
         facts.hasIPv6 = links.contains { $0.ipv6 != nil }
         facts.forwards4 = Sysctl.read("ipv4/ip_forward") == "1"
         facts.forwards6 = Sysctl.read("ipv6/conf/all/forwarding") == "1"
+        // A port is ours by its alias too, when somebody took it out of our group.
+        let ports = Set(found.ports.values.map(\.index))
         facts.foreignLinks = Set(
             links.filter {
                 $0.group != Mark.group && $0.group != Mark.condemnedGroup && $0.alias != Mark.bridgeAlias
-            }
-            .map(\.name))
+                    && !ports.contains($0.index)
+            }.map(\.name))
     }
 
     private static func blocked(_ counts: [(element: SetElement, packets: UInt64)]) -> [String: Blocked] {
@@ -114,7 +127,6 @@ private struct Found {
     /// Where each agent lives, or should.
     var places: [String: NetworkSpec.Namespace] = [:]
     var strays: [String] = []
-    var strayNamespaces: [String] = []
     var foreignPorts: [String] = []
     private let namesByIndex: [UInt32: String]
 
@@ -131,8 +143,7 @@ private struct Found {
             bridge = links.first { $0.name == spec.bridge && $0.kind == "bridge" && $0.mac == spec.bridgeMAC }
         }
         // Whoever has a file, an entry in the rules, a link, or is wanted. What is wanted has the last word on the place.
-        let files = NamespaceDirectory.agents()
-        for agent in files { places[agent] = .own }
+        for agent in NamespaceDirectory.agents() { places[agent] = .own }
         for case let agent? in Set(elements.map(\.agent)) { places[agent] = .own }
         let wanted = Dictionary(
             (spec?.agents ?? []).map {
@@ -140,13 +151,16 @@ private struct Found {
             },
             uniquingKeysWith: { first, _ in first })
         for link in links where link.kind == "veth" {
-            let isOurs = link.group == Mark.group || link.group == Mark.condemnedGroup
-            if isOurs || wanted[link.name] != nil,
-                let (agent, place) = link.alias.flatMap(Mark.parse(portAlias:))
-            {
+            if let (agent, place) = link.alias.flatMap(Mark.parse(portAlias:)) {
+                // Two with one agent's mark: the wanted one is it, or else the first.
+                if let other = ports[agent] {
+                    let isBetter = wanted[link.name]?.name == agent
+                    strays.append(isBetter ? other.name : link.name)
+                    guard isBetter else { continue }
+                }
                 places[agent] = place
                 ports[agent] = link
-            } else if isOurs {
+            } else if link.group == Mark.group || link.group == Mark.condemnedGroup {
                 // Not yet named, or its name taken away: known by the link's name if it is one that is wanted.
                 if let agent = wanted[link.name] {
                     ports[agent.name] = link
@@ -156,8 +170,6 @@ private struct Found {
             }
         }
         for agent in spec?.agents ?? [] { places[agent.name] = agent.namespace }
-        let own = NetworkSpec.Namespace.own
-        strayNamespaces = files.filter { places[$0] != own }.map { own.path(agent: $0) }.sorted()
         let portIndexes = Set(ports.values.map(\.index))
         if let bridge {
             foreignPorts = links.filter {

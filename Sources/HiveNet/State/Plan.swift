@@ -1,11 +1,12 @@
 /// What has to be done so that what is becomes what is wanted. Pure: looks at nothing but its arguments.
 ///
-/// - Returns: in the order in which `HostNetwork.apply` carries them out: rules; what goes; the bridge; what comes, agent by
+/// - Returns: in the order in which `HostNetwork.apply` carries them out: what goes; rules; the bridge; what comes, agent by
 ///   agent. Empty if there is nothing to do.
 public func plan(desired: NetworkState, observed: NetworkObservation) -> [Change] {
+    // What goes comes first: an agent whose link, prefix or bridge is another from now on is no agent of the new rules.
     var planner = Planner(observed: observed)
-    planner.boundary(desired.boundary)
     planner.removals(desired)
+    planner.boundary(desired.boundary)
     planner.bridge(desired.bridge)
     for (name, agent) in desired.agents.sorted(by: { $0.key < $1.key }) { planner.agent(name, agent) }
     planner.leavings(desired)
@@ -94,7 +95,7 @@ private struct Planner {
             }
         }
         for path in actual.strayNamespaces where !desired.strayNamespaces.contains(path) {
-            add(.remove, "namespace", path, "no agent lives in it any more", .removeNamespace(path: path))
+            add(.remove, "namespace", path, "no agent lives in it", .removeNamespace(path: path))
         }
         for link in actual.bridge?.foreignPorts ?? []
         where desired.bridge?.foreignPorts.contains(link) == false {
