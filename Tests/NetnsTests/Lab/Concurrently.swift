@@ -61,7 +61,7 @@ private struct JoinableThread {
         let code = pthread_create(
             &thread, nil,
             { argument in
-                Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().body()
+                argument.map { Unmanaged<Box>.fromOpaque($0).takeRetainedValue().body() }
                 return nil
             }, box.toOpaque())
         guard code == 0 else {
