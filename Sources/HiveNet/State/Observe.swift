@@ -100,7 +100,8 @@ extension HostNetwork {
             links.filter {
                 $0.group != Mark.group && $0.group != Mark.condemnedGroup && $0.alias != Mark.bridgeAlias
                     && !ports.contains($0.index)
-            }.map(\.name))
+            }
+            .map(\.name))
     }
 
     private static func blocked(_ counts: [(element: SetElement, packets: UInt64)]) -> [String: Blocked] {

@@ -30,6 +30,8 @@ struct Snapshot: Equatable, CustomStringConvertible {
         "message_age_timer", "forward_delay_timer", "valid_life_time", "preferred_life_time",
         // These follow the carrier, some time later (linkwatch).
         "operstate", "info_slave_data.state",
+        // A bridge keeps limits that it once took over from its ports.
+        "tso_max_size", "tso_max_segs", "gso_max_size", "gso_max_segs", "gro_max_size",
     ]
     private static let droppedFlags: Set<String> = [
         "\"linkdown\"", "\"LOWER_UP\"", "\"NO-CARRIER\"", "\"M-DOWN\"",
@@ -50,7 +52,8 @@ struct Snapshot: Equatable, CustomStringConvertible {
         var lines = try Self.network(lab, "host", ["ip"])
         lines += try lab.host { try Self.settings("host") }
         var entries = try Self.canonical(lab.must("bridge -j fdb show").stdout)
-        lines += entries.elements("").map { "host fdb \($0)" }
+        // Groups that a link listens to ("self") come and go with addresses, and stay a while.
+        lines += entries.elements("").filter { !$0.contains("\"self\"") }.map { "host fdb \($0)" }
         lines += try Self.ruleset(lab)
         for name in try lab.host({ try FileManager.default.contentsOfDirectory(atPath: "/run/netns") }) {
             lines += try Self.network(lab, name, ["ip", "-n", name])
