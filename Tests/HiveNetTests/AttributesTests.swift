@@ -53,7 +53,8 @@ struct AttributesTests {
             let octets = [UInt8(4 + count), 0, 1, 0] + [UInt8](repeating: 1, count: count)
             octets.withUnsafeBytes { bytes in
                 #expect((Attributes<DeepScope>(bytes: bytes)[.four] != nil) == (count == 4))
-                #expect((Attributes<AddressScope>(bytes: bytes)[.address6] != nil) == (count == 16))
+                let address: IPv6Address? = Attributes<AddressScope>(bytes: bytes)[.address]
+                #expect((address != nil) == (count == 16))
                 #expect((Attributes<LinkScope>(bytes: bytes)[.address] != nil) == (count == 6))
             }
         }

@@ -211,9 +211,9 @@ struct BatchTests {
     @Test func canBeUsedAgain() throws {
         let batch = Batch()
         put("first", in: batch)
-        #expect(!batch.isEmpty)
+        #expect(!batch.requests.isEmpty)
         batch.removeAll()
-        #expect(batch.isEmpty)
+        #expect(batch.requests.isEmpty)
         #expect(batch.messages.isEmpty)
         put("second", in: batch)
         #expect(batch.messages.count == 1)

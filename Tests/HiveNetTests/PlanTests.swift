@@ -100,7 +100,7 @@ struct PlanTests {
         let changes = plan(desired: try NetworkState(spec), observed: NetworkObservation(wanted))
         let elements = try #require(wanted.boundary).elements.filter { $0.agent == "beta" }
         #expect(elements.count == 7)
-        // The link first: nothing passes it while the rules forget it.
+        // The link first, while the rules know it.
         var expected = [
             "- link hv-beta (not in the configuration)",
             "- namespace /run/netns/hive-beta (not in the configuration)",

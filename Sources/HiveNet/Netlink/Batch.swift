@@ -30,8 +30,6 @@ final class Batch {
     /// The finished messages.
     var bytes: UnsafeMutableRawBufferPointer { .init(start: base, count: count) }
 
-    var isEmpty: Bool { requests.isEmpty }
-
     func removeAll() {
         count = 0
         requests.removeAll(keepingCapacity: true)
@@ -80,9 +78,6 @@ final class Batch {
         build(current)
         count += Int(current.pointee.nlmsg_len + 3) & ~3
     }
-
-    /// Opens another attribute list than the one begun by `append`, for messages that a library built.
-    func writer<Scope>(_ scope: Scope.Type) -> AttributeWriter<Scope> { AttributeWriter(batch: self) }
 
     // MARK: Building one message
 

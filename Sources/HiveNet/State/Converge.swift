@@ -58,6 +58,11 @@ extension HostNetwork {
             if case .specification(let spec, _) = self { spec } else { nil }
         }
 
+        /// Why something goes.
+        var unwanted: String {
+            if case .specification = self { "not in the configuration" } else { "taken down" }
+        }
+
         /// - Throws: `Obstacle`.
         func state(_ observed: NetworkObservation) throws -> NetworkState {
             switch self {
@@ -82,7 +87,7 @@ extension HostNetwork {
         for attempt in 0..<attempts {
             let wanted = try goal.state(observed)
             if attempt == 0 { try prepare() }
-            let changes = HiveNet.plan(desired: wanted, observed: observed)
+            let changes = HiveNet.plan(desired: wanted, observed: observed, unwanted: goal.unwanted)
             if changes.isEmpty { return AppliedChanges(changes: done, observed: observed, retries: attempt) }
             // A whole pass that left something means more than a race lost.
             if !done.isEmpty { throw NotConverged(remaining: changes) }

@@ -1,9 +1,13 @@
 /// What has to be done so that what is becomes what is wanted. Pure: looks at nothing but its arguments.
 ///
+/// - Parameter unwanted: the reason of whatever goes because it is not in `desired`.
 /// - Returns: in the order in which `HostNetwork.apply` carries them out: what goes; rules; the bridge; what comes, agent by
 ///   agent. Empty if there is nothing to do.
-public func plan(desired: NetworkState, observed: NetworkObservation) -> [Change] {
-    var planner = Planner(observed: observed)
+public func plan(
+    desired: NetworkState, observed: NetworkObservation, unwanted: String = "not in the configuration"
+) -> [Change] {
+    // What goes comes first: an agent whose link, prefix or bridge is another from now on is no agent of the new rules.
+    var planner = Planner(observed: observed, unwanted: unwanted)
     planner.removals(desired)
     planner.boundary(desired.boundary)
     planner.bridge(desired.bridge)
@@ -14,6 +18,8 @@ public func plan(desired: NetworkState, observed: NetworkObservation) -> [Change
 
 private struct Planner {
     let observed: NetworkObservation
+    /// Why something goes.
+    let unwanted: String
     var changes: [Change] = []
 
     var actual: NetworkState { observed.state }
@@ -48,7 +54,7 @@ private struct Planner {
         // An element whose comment or target changed goes and comes again: with one key there can be but one.
         for element in kept.subtracting(needed).sorted() {
             add(
-                .remove, "element", element.description, "not in the configuration", agent: element.agent,
+                .remove, "element", element.description, unwanted, agent: element.agent,
                 .removeElement(element))
         }
         for element in wanted.elements where !kept.contains(element) {
@@ -89,12 +95,12 @@ private struct Planner {
             }
             if wanted?.namespace?.own != true, let namespace = agent.namespace, namespace.own {
                 add(
-                    .remove, "namespace", namespace.path, "not in the configuration", agent: name,
+                    .remove, "namespace", namespace.path, unwanted, agent: name,
                     .removeNamespace(path: namespace.path))
             }
         }
         for path in actual.strayNamespaces where !desired.strayNamespaces.contains(path) {
-            add(.remove, "namespace", path, "no agent lives in it any more", .removeNamespace(path: path))
+            add(.remove, "namespace", path, "no agent lives in it", .removeNamespace(path: path))
         }
         for link in actual.bridge?.foreignPorts ?? []
         where desired.bridge?.foreignPorts.contains(link) == false {
@@ -104,7 +110,7 @@ private struct Planner {
 
     /// Why a pair has to go: for good, or to be made anew.
     private func reasonToRemove(_ port: Port, of agent: Agent, _ wanted: Agent?) -> String? {
-        guard let wanted, let wantedPort = wanted.port else { return "not in the configuration" }
+        guard let wanted, let wantedPort = wanted.port else { return unwanted }
         if port.name != wantedPort.name { return "is to be called \(wantedPort.name)" }
         if agent.inside == nil, wanted.inside != nil {
             return "its other end is not in \(wanted.namespace?.path ?? "its namespace")"
@@ -126,7 +132,7 @@ private struct Planner {
             (actual?.addresses4.map(\.description) ?? []) + (actual?.addresses6.map(\.description) ?? [])
         for address in present where !addresses.contains(address) {
             add(
-                .remove, "address", "\(address) of \(wanted.name)", "not in the configuration",
+                .remove, "address", "\(address) of \(wanted.name)", unwanted,
                 .removeAddress(address))
         }
         for address in addresses where !present.contains(address) {
@@ -135,7 +141,7 @@ private struct Planner {
         let neighbours = Set(actual?.neighbours ?? [])
         for neighbour in neighbours.subtracting(wanted.neighbours).sorted() {
             add(
-                .remove, "neighbour", "\(neighbour.address) at \(neighbour.mac)", "not in the configuration",
+                .remove, "neighbour", "\(neighbour.address) at \(neighbour.mac)", unwanted,
                 .removeNeighbour(neighbour))
         }
         for neighbour in wanted.neighbours where !neighbours.contains(neighbour) {
@@ -185,7 +191,7 @@ private struct Planner {
         }
         for mac in port.fdb where !wantedPort.fdb.contains(mac) {
             add(
-                .remove, "fdb", "\(mac) on \(port.name)", "not in the configuration", agent: name,
+                .remove, "fdb", "\(mac) on \(port.name)", unwanted, agent: name,
                 .removeForwarding(agent: name, mac))
         }
         for mac in wantedPort.fdb where !port.fdb.contains(mac) || port.bridge != wantedPort.bridge {
@@ -209,10 +215,10 @@ private struct Planner {
 
     mutating func leavings(_ desired: NetworkState) {
         if desired.bridge == nil, let bridge = actual.bridge {
-            add(.remove, "bridge", bridge.name, "not in the configuration", .deleteBridge)
+            add(.remove, "bridge", bridge.name, unwanted, .deleteBridge)
         }
         if desired.boundary == nil, actual.boundary != nil {
-            add(.remove, "tables", "bridge hive, inet hive", "not in the configuration", .tables(.delete))
+            add(.remove, "tables", "bridge hive, inet hive", unwanted, .tables(.delete))
         }
     }
 }

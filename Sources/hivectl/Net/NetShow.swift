@@ -116,11 +116,16 @@ struct ShownNetwork: Encodable {
 
     private func differences(_ style: Style) -> [String] {
         guard !drift.isEmpty else { return [] }
+        let file = configuration ?? "the configuration"
+        guard
+            network.bridge != nil || network.boundary != nil
+                || network.agents.values.contains(where: { $0.port != nil })
+        else { return ["Nothing of \(file) is in the kernel: 'hivectl net apply' puts it there."] }
         // Somebody who has not applied yet wants one sentence, not a thousand lines.
         let most = 20
         var lines = [
             style.paint("DRIFT", .bad)
-                + ": the kernel differs from \(configuration ?? "the configuration") in \(drift.count) "
+                + ": the kernel differs from \(file) in \(drift.count) "
                 + "place\(drift.count == 1 ? "" : "s"); 'hivectl net apply' puts it right."
         ]
         lines += drift.prefix(most).map { item in

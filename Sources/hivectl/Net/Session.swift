@@ -88,15 +88,21 @@ extension [Change] {
     }
 }
 
+private let needsRoot = "Hive's network needs root, or the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN."
+
 /// Words and exit codes for errors that are not the command line's.
 func explain(_ error: any Error) -> Failure {
     switch error {
     case let error as HiveError:
-        return Failure(ExitCode(rawValue: error.sysexit) ?? .dataError, error.description + ".")
+        let isQuestion = error.description.last == "?"
+        let sentences = [error.description + (isQuestion ? "" : ".")]
+        guard error.kind == .noPermission else {
+            return Failure(ExitCode(rawValue: error.sysexit) ?? .dataError, sentences)
+        }
+        return Failure(.noPermission, sentences + [needsRoot])
     case let error as KernelError where error.isPermission:
         return Failure(
-            .noPermission, "\(error.description).",
-            "Changing the network needs root, or the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN.")
+            .noPermission, "\(error.description).", needsRoot)
     case let error as KernelError
     where [EOPNOTSUPP, EPROTONOSUPPORT, EAFNOSUPPORT, ENOSYS].contains(error.code):
         return Failure(
