@@ -22,7 +22,7 @@ import Testing
         // One of the two goes, the other stays.
         try lab.apply("{ agents: { '\(names[1])': {} } }")
         #expect(try lab.agents() == [names[1]])
-        #expect(try lab.difference(from: lab.snapshotOfFreshApply()) == "")
+        try lab.expect(lab.snapshotOfFreshApply())
     }
 
     /// A link of ours that somebody else's takes the name of: refused, and theirs is left alone.
@@ -35,10 +35,10 @@ import Testing
             try lab.write(configuration: text)
             let result = try lab.hivectl("net", "apply")
             #expect(result.status == 78, "\(result)")
-            #expect(try lab.difference(from: before) == "")
+            try lab.expect(before)
         }
         #expect(try lab.hivectl("net", "down").status == 0)
-        #expect(try lab.difference(from: before) == "")
+        try lab.expect(before)
     }
 
     /// The only agents' tables are those named hive: others of whatever priority accept in vain.
