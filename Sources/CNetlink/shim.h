@@ -7,6 +7,7 @@
 #define HIVE_CNETLINK_SHIM_H
 
 #include <netinet/in.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>

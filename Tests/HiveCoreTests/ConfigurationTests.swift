@@ -54,7 +54,7 @@ import Testing
 
     @Test func nullAndAbsentAreNotTheSameForIPv6() throws {
         #expect(try hive("{ network: { mtu: 1400 } }").configuration.network.subnet6 != nil)
-        let without = try hive("{ network: { subnet6: null, mtu: 576 }, agents: { a: {} } }")
+        let without = try hive("{ network: { subnet6: null, mtu: 1280 }, agents: { a: {} } }")
         #expect(without.configuration.network.subnet6 == nil)
         #expect(without.agents.map(\.address6) == [nil])
     }
@@ -164,31 +164,31 @@ import Testing
         ),
         (
             "{ network: { mtu: -1 } }",
-            "hive.json:1: network.mtu is -1, but must be a whole number from 68 to 65535"
+            "hive.json:1: network.mtu is -1, but must be a whole number from 1280 to 65535"
         ),
         (
             "{ network: { mtu: 1500.5 } }",
-            "hive.json:1: network.mtu is 1500.5, but must be a whole number from 68 to 65535"
+            "hive.json:1: network.mtu is 1500.5, but must be a whole number from 1280 to 65535"
         ),
         (
             "{ network: { mtu: 1e999 } }",
-            "hive.json:1: network.mtu is 1e999, but must be a whole number from 68 to 65535"
+            "hive.json:1: network.mtu is 1e999, but must be a whole number from 1280 to 65535"
         ),
         (
             "{ network: { mtu: NaN } }",
-            "hive.json:1: network.mtu is NaN, but must be a whole number from 68 to 65535"
+            "hive.json:1: network.mtu is NaN, but must be a whole number from 1280 to 65535"
         ),
         (
             "{ network: { mtu: -0x8000000000000000 } }",
-            "hive.json:1: network.mtu is -0x8000000000000000, but must be a whole number from 68 to 65535"
+            "hive.json:1: network.mtu is -0x8000000000000000, but must be a whole number from 1280 to 65535"
         ),
         (
             "{ network: { mtu: 99999999999999999999 } }",
-            "hive.json:1: network.mtu is 99999999999999999999, but must be a whole number from 68 to 65535"
+            "hive.json:1: network.mtu is 99999999999999999999, but must be a whole number from 1280 to 65535"
         ),
         (
             "{ network: { mtu: 1279 } }",
-            "hive.json:1: network.mtu is 1279, but IPv6 needs at least 1280 (RFC 8200); a smaller one needs network.subnet6: null"
+            "hive.json:1: network.mtu is 1279, but must be a whole number from 1280 to 65535"
         ),
         // Names.
         (

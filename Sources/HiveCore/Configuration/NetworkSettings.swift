@@ -38,16 +38,9 @@ public struct NetworkSettings: Equatable, Sendable {
             try Self.check(subnet, "subnet6", lengths: Self.lengths6, special: Self.special6, object)
             subnet6 = subnet
         }
-        // 68: ETH_MIN_MTU, RFC 791. 65535: ETH_MAX_MTU. A veth's limits are these (drivers/net/veth.c).
-        if let mtu = try object.integer("mtu", 68...65535) {
-            guard subnet6 == nil || mtu >= 1280 else {
-                throw object.error(
-                    "mtu",
-                    "is \(mtu), but IPv6 needs at least 1280 (RFC 8200); a smaller one needs network.subnet6: null"
-                )
-            }
-            self.mtu = UInt32(mtu)
-        }
+        // 1280: below it the kernel takes IPv6 off a link, with the settings that keep it silent (addrconf_notify; RFC 8200).
+        // 65535: ETH_MAX_MTU, a veth's limit (drivers/net/veth.c).
+        if let mtu = try object.integer("mtu", 1280...65535) { self.mtu = UInt32(mtu) }
     }
 
     private mutating func readNames(_ object: JSONObject) throws(HiveError) {

@@ -58,7 +58,8 @@ extension AgentSet: Codable {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
         guard let set = Self.allCases.first(where: { $0.label == text }) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "there is no set '\(text)'")
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "there is no set '\(text)'")
         }
         self = set
     }

@@ -16,67 +16,70 @@ public struct Boundary: Codable, Equatable, Sendable {
 
     private static func bridgeTable(_ spec: NetworkSpec) -> Table {
         let ports = Match.input(prefix: spec.interfacePrefix)
+        let toPorts = Match.output(prefix: spec.interfacePrefix)
         let host = spec.bridgeMAC
         var table = Table(family: .bridge, name: tableName, counters: ["spoof", "peer", "outside"])
         table.sets = [.lease4, .lease6, .spoof, .peerFrame].map { (set: AgentSet) in set.definition }
         table.sets.append(.noise6)
         table.chains = [
-            Chain("prerouting", .prerouting(-300), [
-                Rule("frames from agents: is the sender the one of the lease?", ports, .goto("agent")),
-            ]),
-            Chain("agent", nil, [
-                Rule("IPv4", .etherType(.ipv4), .goto("agent4")),
-                Rule("IPv6", .etherType(.ipv6), .goto("agent6")),
-                Rule("ARP", .etherType(.arp), .goto("agent_arp")),
-                Rule("nothing else: no VLAN tag, LLC, RARP, MPLS", .goto("spoofed")),
-            ]),
-            Chain("agent4", nil, [
-                Rule("noise: a DHCP client asks in vain", .from(IPv4Address(bits: 0)), .udp(from: 68, to: 67), .drop),
-                Rule("link, MAC and address must belong together", .notLeased(.lease4, .ipv4Source), .goto("spoofed")),
-                Rule("to the host, or through it", .frame(to: host), .accept),
-                Rule("noise: IGMP", .transport(.igmp), .drop),
-                Rule("broadcast and multicast: the early chain counts them", .groupFrame, .accept),
-                Rule("a frame for another agent", .goto("peered")),
-            ]),
-            Chain("agent6", nil, [
-                Rule("noise: MLD and router solicitations", .icmpv6(in: "noise6"), .drop),
-                Rule("noise: is this address taken?", .from(IPv6Address(bits: 0)), .icmpv6(.neighbourSolicit), .drop),
-                Rule("link, MAC and address must belong together", .notLeased(.lease6, .ipv6Source), .goto("spoofed")),
-                Rule("who is the gateway?", .neighbourSolicit(for: spec.gateway6), .accept),
-                Rule("who is another agent?", .icmpv6(.neighbourSolicit), .goto("peered")),
-                Rule("noise: nobody asks who an agent is", .leasedTarget, .drop),
-                Rule("answers for somebody else", .icmpv6(.neighbourAdvert), .goto("spoofed")),
-                Rule("an agent is no router", .icmpv6(.routerAdvert), .goto("spoofed")),
-                Rule("an agent redirects nobody", .icmpv6(.redirect), .goto("spoofed")),
-                Rule("to the host, or through it", .frame(to: host), .accept),
-                Rule("multicast: the early chain counts it", .groupFrame, .accept),
-                Rule("a frame for another agent", .goto("peered")),
-            ]),
-            Chain("agent_arp", nil, [
-                Rule("Ethernet and IPv4 only", .arpHeaderIsNot, .goto("spoofed")),
-                Rule("noise: is this address taken?", .arp(.senderIP, IPv4Address(bits: 0)), .drop),
-                Rule("the frame's sender", .notLeased(.lease4, .arpSenderIP), .goto("spoofed")),
-                Rule("the sender that it names", .notLeased(.lease4, .arpSenderIP, ether: .arpSenderMAC), .goto("spoofed")),
-                Rule("who is the gateway?", .arpRequest, .arp(.targetIP, spec.gateway4), .accept),
-                Rule("noise: announces its own address", .leased(.lease4, .arpTargetIP), .drop),
-                Rule("who is another agent?", .goto("peered")),
-            ]),
-            Chain("input", .input(-300), [
+            Chain("prerouting", .prerouting(-300)) {
+                Rule("frames from agents: is the sender the one of the lease?", ports, .goto("agent"))
+            },
+            Chain("agent") {
+                Rule("IPv4", .etherType(.ipv4), .goto("agent4"))
+                Rule("IPv6", .etherType(.ipv6), .goto("agent6"))
+                Rule("ARP", .etherType(.arp), .goto("agent_arp"))
+                Rule("nothing else: no VLAN tag, LLC, RARP, MPLS", .goto("spoofed"))
+            },
+            Chain("agent4") {
+                Rule("noise: DHCP asks in vain", .from(IPv4Address(bits: 0)), .udp(from: 68, to: 67), .drop)
+                Rule("link, MAC and IP belong together", .notLeased(.lease4, .ipv4Source), .goto("spoofed"))
+                Rule("to the host, or through it", .frame(to: host), .accept)
+                Rule("noise: IGMP", .transport(.igmp), .drop)
+                Rule("broadcast and multicast: the early chain counts them", .groupFrame, .accept)
+                Rule("a frame for another agent", .goto("peered"))
+            },
+            Chain("agent6") {
+                Rule("noise: MLD and router solicitations", .icmpv6(in: "noise6"), .drop)
+                Rule("noise: is it taken?", .from(IPv6Address(bits: 0)), .icmpv6(.neighbourSolicit), .drop)
+                Rule("link, MAC and IP belong together", .notLeased(.lease6, .ipv6Source), .goto("spoofed"))
+                Rule("who is the gateway?", .neighbourSolicit(for: spec.gateway6), .accept)
+                Rule("who is another agent?", .icmpv6(.neighbourSolicit), .goto("peered"))
+                Rule("noise: nobody asks who an agent is", .leasedTarget, .drop)
+                Rule("answers for somebody else", .icmpv6(.neighbourAdvert), .goto("spoofed"))
+                Rule("an agent is no router", .icmpv6(.routerAdvert), .goto("spoofed"))
+                Rule("an agent redirects nobody", .icmpv6(.redirect), .goto("spoofed"))
+                Rule("to the host, or through it", .frame(to: host), .accept)
+                Rule("multicast: the early chain counts it", .groupFrame, .accept)
+                Rule("a frame for another agent", .goto("peered"))
+            },
+            Chain("agent_arp") {
+                Rule("Ethernet and IPv4 only", .arpHeaderIsNot, .goto("spoofed"))
+                Rule("noise: is it taken?", .arp(.senderIP, IPv4Address(bits: 0)), .drop)
+                Rule("the frame's sender", .notLeased(.lease4, .arpSenderIP), .goto("spoofed"))
+                Rule(
+                    "the named sender", .notLeased(.lease4, .arpSenderIP, ether: .arpSenderMAC),
+                    .goto("spoofed"))
+                Rule("who is the gateway?", .arpRequest, .arp(.targetIP, spec.gateway4), .accept)
+                Rule("noise: announces its own address", .leased(.lease4, .arpTargetIP), .drop)
+                Rule("who is another agent?", .goto("peered"))
+            },
+            Chain("input", .input(-300)) {
                 // Frames to these addresses skip prerouting and the bridge: br_handle_frame().
-                Rule("01:80:c2:00:00:0x would arrive beside the bridge", ports, .reservedGroupFrame, .goto("spoofed")),
-            ]),
-            Chain("forward", .forward(-300), [
-                Rule("from no agent to anybody", ports, .goto("peered")),
-                Rule("from nobody to an agent", .output(prefix: spec.interfacePrefix), .count("outside"), .drop),
-            ]),
-            Chain("spoofed", nil, [
-                Rule("whose port", .link(in: .spoof)),
-                Rule("spoofed", .count("spoof"), .drop),
-            ]),
-            Chain("peered", nil, [
-                Rule("whose port", .link(in: .peerFrame)),
-                Rule("for another agent", .count("peer"), .drop),
-            ]),
+                Rule("01:80:c2:00:00:0x goes round the bridge", ports, .reservedGroupFrame, .goto("spoofed"))
+            },
+            Chain("forward", .forward(-300)) {
+                Rule("from no agent to anybody", ports, .goto("peered"))
+                Rule("from nobody to an agent", toPorts, .count("outside"), .drop)
+            },
+            Chain("spoofed") {
+                Rule("whose port", .link(in: .spoof))
+                Rule("spoofed", .count("spoof"), .drop)
+            },
+            Chain("peered") {
+                Rule("whose port", .link(in: .peerFrame))
+                Rule("for another agent", .count("peer"), .drop)
+            },
         ]
         return table
     }
@@ -93,86 +96,98 @@ public struct Boundary: Codable, Equatable, Sendable {
         let ours6 = spec.subnet6
         var table = Table(
             family: .inet, name: tableName, counters: ["spoof", "host", "peer", "egress", "outside", "local"])
-        table.sets = [.host, .peer, .egress, .egress4, .egress6, .web4, .web6].map { (set: AgentSet) in set.definition }
+        table.sets = [.host, .peer, .egress, .egress4, .egress6, .web4, .web6].map { (set: AgentSet) in
+            set.definition
+        }
         table.sets += [.destinations, .special4, .special6]
         table.chains = [
             // Before connection tracking (-200) and before anybody's DNAT (-100): what is dropped here costs no entry.
-            Chain("early", .prerouting(-300), [
-                Rule("packets from agents", bridge, .goto("from_agent")),
-                Rule("IP on a port itself has gone round the bridge", ports, .goto("denied_host")),
-                Rule("from elsewhere straight to an agent", .notLoopback, .to(ours4), .goto("denied_outside")),
-                Rule("from elsewhere straight to an agent", .notLoopback, .to(ours6), .goto("denied_outside")),
-            ]),
-            Chain("from_agent", nil, [
-                Rule("agents have addresses of the subnet", .notFrom(ours4), .goto("denied_spoof")),
-                Rule("agents have addresses of the subnet", .notFrom(ours6), .goto("denied_spoof")),
-                Rule("broadcast and multicast frames", .notUnicastFrame, .goto("denied_host")),
-                Rule("whose address is it?", .destination(in: "destinations")),
-                Rule("another agent's", .to(ours4), .goto("denied_peer")),
-                Rule("another agent's", .to(ours6), .goto("denied_peer")),
-                Rule("outside", .goto("to_outside")),
-            ]),
-            Chain("to_host", nil, [
-                Rule("agents start no connection", .tcpSyn, .goto("denied_host")),
-                Rule("may be an answer: input decides", .transport(.tcp), .accept),
-                Rule("may be an answer: input decides", .transport(.udp), .accept),
-                Rule("may be an answer: input decides", .icmp(.echoReply), .accept),
-                Rule("may be an answer: input decides", .icmpv6(.echoReply), .accept),
-                Rule("who is the gateway?", .neighbourSolicit(for: spec.gateway6), .accept),
-                Rule("everything else", .goto("denied_host")),
-            ]),
-            Chain("to_outside", nil, [
-                Rule("by the agent's egress policy", .ipv4Source(in: .egress4)),
-                Rule("by the agent's egress policy", .ipv6Source(in: .egress6)),
-                Rule("no policy: nothing", .goto("denied_egress")),
-            ]),
-            Chain(chain(for: .internet), nil, [
-                Rule("private, local and other special addresses", .ipv4Destination(in: "special4"), .goto("denied_egress")),
-                Rule("private, local and other special addresses", .ipv6Destination(in: "special6"), .goto("denied_egress")),
-                Rule("the internet", .accept),
-            ]),
-            Chain("input", .input(0), [
-                Rule("packets from agents", bridge, .goto("answers")),
-                Rule("IP on a port itself has gone round the bridge", ports, .goto("denied_host")),
-            ]),
-            Chain("answers", nil, [
-                Rule("agents may answer, never start", .established, .isReply, .accept),
-                Rule("who is the gateway?", .neighbourSolicit(for: spec.gateway6), .accept),
-                Rule("everything else", .goto("denied_host")),
-            ]),
-            Chain("forward", .forward(0), [
-                Rule("never from agent to agent", bridge, toBridge, .goto("denied_peer")),
-                Rule("never from agent to agent", bridge, toPorts, .goto("denied_peer")),
-                Rule("outside", bridge, .goto("to_outside")),
-                Rule("IP on a port itself has gone round the bridge", ports, .goto("denied_host")),
-                Rule("answers to agents", toBridge, .established, .isReply, .accept),
-                Rule("errors about agents' packets", toBridge, .related, .isReply, .transport(.icmp), .accept),
-                Rule("errors about agents' packets", toBridge, .related, .isReply, .transport(.icmpv6), .accept),
-                Rule("nothing starts from outside", toBridge, .goto("denied_outside")),
-                Rule("nothing starts from outside", toPorts, .goto("denied_outside")),
-            ]),
-            Chain("output", .output(0), [
-                Rule("to agents", toBridge, .goto("to_agent")),
-                Rule("only by way of the bridge", toPorts, .goto("denied_local")),
-            ]),
-            Chain("to_agent", nil, [
-                Rule("what is under way, and errors about it", .establishedOrRelated, .accept),
-                Rule("root", .user(0), .accept),
-            ] + spec.gatewayUsers.sorted().map { Rule("the gateway, to web ports", .user($0), .goto("gateway")) } + [
-                Rule("the kernel's own neighbour discovery", .icmpv6(.neighbourAdvert), .accept),
-                Rule("the kernel's own neighbour discovery", .icmpv6(.neighbourSolicit), .accept),
-                Rule("noise: the host's multicast", .isMulticast, .drop),
-                Rule("no other user", .goto("denied_local")),
-            ]),
-            Chain("gateway", nil, [
-                Rule("an agent's web port", .web(in: .web4), .accept),
-                Rule("an agent's web port", .web(in: .web6), .accept),
-                Rule("nothing else", .goto("denied_local")),
-            ]),
-            Chain("postrouting", .sourceNAT(100), [
-                Rule("agents share the host's address", .from(ours4), .notOutput(spec.bridge), [.masquerade]),
-                Rule("agents share the host's address", .from(ours6), .notOutput(spec.bridge), [.masquerade]),
-            ]),
+            Chain("early", .prerouting(-300)) {
+                Rule("packets from agents", bridge, .goto("from_agent"))
+                Rule("IP on a port itself has gone round the bridge", ports, .goto("denied_host"))
+                Rule("from elsewhere to an agent", .notLoopback, .to(ours4), .goto("denied_outside"))
+                Rule("from elsewhere to an agent", .notLoopback, .to(ours6), .goto("denied_outside"))
+            },
+            Chain("from_agent") {
+                Rule("agents have addresses of the subnet", .notFrom(ours4), .goto("denied_spoof"))
+                Rule("agents have addresses of the subnet", .notFrom(ours6), .goto("denied_spoof"))
+                Rule("broadcast and multicast frames", .notUnicastFrame, .goto("denied_host"))
+                Rule("IPv6 multicast, in whatever frame", .to(Prefix6.multicast), .goto("denied_host"))
+                Rule("loopback answers to nobody", .to(Prefix4.loopback), .goto("denied_host"))
+                Rule("whose address is it?", .destination(in: "destinations"))
+                Rule("another agent's", .to(ours4), .goto("denied_peer"))
+                Rule("another agent's", .to(ours6), .goto("denied_peer"))
+                Rule("outside", .goto("to_outside"))
+            },
+            Chain("to_host") {
+                Rule("agents start no connection", .tcpSyn, .goto("denied_host"))
+                Rule("may be an answer: input decides", .transport(.tcp), .accept)
+                Rule("may be an answer: input decides", .transport(.udp), .accept)
+                Rule("may be an answer: input decides", .icmp(.echoReply), .accept)
+                Rule("may be an answer: input decides", .icmpv6(.echoReply), .accept)
+                Rule("who is the gateway?", .neighbourSolicit(for: spec.gateway6), .accept)
+                Rule("everything else", .goto("denied_host"))
+            },
+            // After connection tracking, still before anybody's DNAT: a published port is no way in. What is dropped here was
+            // tracked, but never gets into the table of connections (nf_conntrack_confirm comes last).
+            Chain("tracked", .prerouting(-150)) {
+                Rule("packets from agents to the host", bridge, .isLocal, .goto("answers"))
+            },
+            Chain("to_outside") {
+                Rule("by the agent's egress policy", .ipv4Source(in: .egress4))
+                Rule("by the agent's egress policy", .ipv6Source(in: .egress6))
+                Rule("no policy: nothing", .goto("denied_egress"))
+            },
+            Chain(chain(for: .internet)) {
+                Rule("special addresses", .ipv4Destination(in: "special4"), .goto("denied_egress"))
+                Rule("special addresses", .ipv6Destination(in: "special6"), .goto("denied_egress"))
+                Rule("the internet", .accept)
+            },
+            Chain("input", .input(0)) {
+                Rule("packets from agents", bridge, .goto("answers"))
+                Rule("IP on a port itself has gone round the bridge", ports, .goto("denied_host"))
+            },
+            Chain("answers") {
+                Rule("agents may answer, never start", .established, .isReply, .accept)
+                Rule("who is the gateway?", .neighbourSolicit(for: spec.gateway6), .accept)
+                Rule("everything else", .goto("denied_host"))
+            },
+            Chain("forward", .forward(0)) {
+                Rule("never from agent to agent", bridge, toBridge, .goto("denied_peer"))
+                Rule("never from agent to agent", bridge, toPorts, .goto("denied_peer"))
+                Rule("outside", bridge, .goto("to_outside"))
+                Rule("IP on a port itself has gone round the bridge", ports, .goto("denied_host"))
+                Rule("answers to agents", toBridge, .established, .isReply, .accept)
+                Rule("errors about their packets", toBridge, .related, .isReply, .transport(.icmp), .accept)
+                Rule("errors about their packets", toBridge, .related, .isReply, .transport(.icmpv6), .accept)
+                Rule("nothing starts from outside", toBridge, .goto("denied_outside"))
+                Rule("nothing starts from outside", toPorts, .goto("denied_outside"))
+            },
+            Chain("output", .output(0)) {
+                Rule("to agents", toBridge, .goto("to_agent"))
+                Rule("only by way of the bridge", toPorts, .goto("denied_local"))
+            },
+            Chain("to_agent") {
+                Rule("what is under way, and errors about it", .establishedOrRelated, .accept)
+                Rule("root", .user(0), .accept)
+                for user in spec.gatewayUsers.sorted() {
+                    Rule("the gateway, to web ports", .user(user), .goto("gateway"))
+                }
+                Rule("the kernel's own neighbour discovery", .icmpv6(.neighbourAdvert), .accept)
+                Rule("the kernel's own neighbour discovery", .icmpv6(.neighbourSolicit), .accept)
+                Rule("noise: the host's multicast", .to(Prefix4.multicast), .drop)
+                Rule("noise: the host's multicast", .to(Prefix6.multicast), .drop)
+                Rule("no other user", .goto("denied_local"))
+            },
+            Chain("gateway") {
+                Rule("an agent's web port", .web(in: .web4), .accept)
+                Rule("an agent's web port", .web(in: .web6), .accept)
+                Rule("nothing else", .goto("denied_local"))
+            },
+            Chain("postrouting", .sourceNAT(100)) {
+                Rule("agents share the host's address", .from(ours4), .notOutput(spec.bridge), .masquerade)
+                Rule("agents share the host's address", .from(ours6), .notOutput(spec.bridge), .masquerade)
+            },
             denied("spoof", nil), denied("host", .host), denied("peer", .peer), denied("egress", .egress),
             denied("outside", nil), denied("local", nil),
         ]
@@ -182,8 +197,10 @@ public struct Boundary: Codable, Equatable, Sendable {
     /// Counts by agent where the sender is one, counts, drops. Two rules, because a look-up that finds nothing ends its
     /// rule, and the drop must not end with it.
     private static func denied(_ reason: String, _ set: AgentSet?) -> Chain {
-        let count = set.map { [Rule("which agent", .etherSource(in: $0))] } ?? []
-        return Chain("denied_\(reason)", nil, count + [Rule("denied: \(reason)", .count(reason), .drop)])
+        Chain("denied_\(reason)") {
+            if let set { Rule("which agent", .etherSource(in: set)) }
+            Rule("denied: \(reason)", .count(reason), .drop)
+        }
     }
 
     /// The chain of an egress policy. `none` has no chain: such an agent is not in the map.

@@ -10,15 +10,22 @@ extension Match {
     static var drop: Match { [.verdict(.drop)] }
     static func goto(_ chain: String) -> Match { [.verdict(.goto(chain))] }
     static func count(_ counter: String) -> Match { [.counter(counter)] }
+    static var masquerade: Match { [Expression.masquerade] }
 
     // MARK: Links
 
     static func input(_ name: String) -> Match { [.meta(.inputName), .compare(.equal, name.keyOctets)] }
     static func output(_ name: String) -> Match { [.meta(.outputName), .compare(.equal, name.keyOctets)] }
-    static func notOutput(_ name: String) -> Match { [.meta(.outputName), .compare(.notEqual, name.keyOctets)] }
+    static func notOutput(_ name: String) -> Match {
+        [.meta(.outputName), .compare(.notEqual, name.keyOctets)]
+    }
     /// `iifname "hv-*"`: only so many octets are compared.
-    static func input(prefix: String) -> Match { [.meta(.inputName), .compare(.equal, [UInt8](prefix.utf8))] }
-    static func output(prefix: String) -> Match { [.meta(.outputName), .compare(.equal, [UInt8](prefix.utf8))] }
+    static func input(prefix: String) -> Match {
+        [.meta(.inputName), .compare(.equal, [UInt8](prefix.utf8))]
+    }
+    static func output(prefix: String) -> Match {
+        [.meta(.outputName), .compare(.equal, [UInt8](prefix.utf8))]
+    }
     static var notLoopback: Match { [.meta(.inputName), .compare(.notEqual, "lo".keyOctets)] }
     /// `iifname @spoof`
     static func link(in set: AgentSet) -> Match { [.meta(.inputName), .lookup(set: set.definition.name)] }
@@ -98,6 +105,9 @@ extension Match {
     static var arpRequest: Match { [.payload(.network, offset: 6, length: 2), .compare(.equal, [0, 1])] }
     enum ARPField { case senderIP, targetIP }
     static func arp(_ field: ARPField, _ address: IPv4Address) -> Match {
-        [(field == .senderIP ? Place.arpSenderIP : .arpTargetIP).load(.first), .compare(.equal, address.octets)]
+        [
+            (field == .senderIP ? Place.arpSenderIP : .arpTargetIP).load(.first),
+            .compare(.equal, address.octets),
+        ]
     }
 }

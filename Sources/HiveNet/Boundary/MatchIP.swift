@@ -56,7 +56,7 @@ extension Match {
     }
     /// `fib daddr type vmap @destinations`
     static func destination(in set: String) -> Match { [.destinationType, .verdictMap(set: set)] }
-    static var isMulticast: Match { [.destinationType, .compare(.equal, AddressType.multicast.octets)] }
+    static var isLocal: Match { [.destinationType, .compare(.equal, AddressType.local.octets)] }
 
     // MARK: Transport
 
@@ -74,7 +74,9 @@ extension Match {
     }
     /// SYN without FIN, RST or ACK.
     static var tcpSyn: Match {
-        transport(.tcp) + [.payload(.transport, offset: 13, length: 1), .mask([0x17]), .compare(.equal, [0x02])]
+        transport(.tcp) + [
+            .payload(.transport, offset: 13, length: 1), .mask([0x17]), .compare(.equal, [0x02]),
+        ]
     }
     /// `ip daddr . tcp dport @web4`
     static func web(in set: AgentSet) -> Match {
@@ -89,11 +91,14 @@ extension Match {
 
     enum ICMPType: UInt8 { case echoReply = 0 }
     enum ICMPv6Type: UInt8 {
-        case echoReply = 129, routerAdvert = 134, neighbourSolicit = 135, neighbourAdvert = 136, redirect = 137
+        case echoReply = 129, routerAdvert = 134, neighbourSolicit = 135, neighbourAdvert = 136, redirect =
+            137
     }
 
     static func icmp(_ type: ICMPType) -> Match {
-        isIPv4 + transport(.icmp) + [.payload(.transport, offset: 0, length: 1), .compare(.equal, [type.rawValue])]
+        isIPv4 + transport(.icmp) + [
+            .payload(.transport, offset: 0, length: 1), .compare(.equal, [type.rawValue]),
+        ]
     }
     static func icmpv6(_ type: ICMPv6Type) -> Match {
         transport(.icmpv6) + [.payload(.transport, offset: 0, length: 1), .compare(.equal, [type.rawValue])]
@@ -125,7 +130,13 @@ extension Match {
     }
 }
 
+extension Prefix where Address == IPv4Address {
+    static var loopback: Prefix { Prefix(network: IPv4Address(bits: 127 << 24), length: 8) }
+    static var multicast: Prefix { Prefix(network: IPv4Address(bits: 224 << 24), length: 4) }
+}
+
 extension Prefix where Address == IPv6Address {
+    static var multicast: Prefix { Prefix(network: IPv6Address(bits: 0xff << 120), length: 8) }
     static var unspecified: Prefix { Prefix(host: IPv6Address(bits: 0)) }
 }
 

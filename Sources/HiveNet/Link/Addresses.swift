@@ -2,13 +2,11 @@ internal import CNetlink
 internal import Glibc
 
 enum AddressScope {}
-extension Attribute where Scope == AddressScope, Value == IPv4Address {
-    /// `IFA_LOCAL` is the address itself; `IFA_ADDRESS` is the peer's on point-to-point links, and the same elsewhere.
-    static var local4: Self { .init(IFA_LOCAL, "IFA_LOCAL") }
-    static var address4: Self { .init(IFA_ADDRESS, "IFA_ADDRESS") }
-}
-extension Attribute where Scope == AddressScope, Value == IPv6Address {
-    static var address6: Self { .init(IFA_ADDRESS, "IFA_ADDRESS") }
+extension Attribute where Scope == AddressScope, Value: IPAddress {
+    /// The address itself. `IFA_ADDRESS` is the peer's on point-to-point links, and the same elsewhere. (The kernel takes
+    /// IPv6 addresses in either, and reports them in `IFA_ADDRESS` unless there is a peer: inet6_fill_ifaddr.)
+    static var local: Self { .init(IFA_LOCAL, "IFA_LOCAL") }
+    static var address: Self { .init(IFA_ADDRESS, "IFA_ADDRESS") }
 }
 extension Attribute where Scope == AddressScope, Value == UInt32 {
     /// All 32 bits of the flags, of which the header has eight.
@@ -25,37 +23,26 @@ struct AddressRecord {
 }
 
 extension Batch {
-    func addAddress(_ prefix: Prefix4, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
+    /// IPv6 without duplicate address detection: the address is usable at once, and nobody else can have it.
+    func addAddress<Address: IPAddress & AttributeValue>(
+        _ prefix: Prefix<Address>, link index: Int32, _ operation: @escaping @autoclosure () -> String
+    ) {
         append(
             RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE, header: ifaddrmsg(prefix, index), operation(),
             of: AddressScope.self
         ) {
-            $0.put(.local4, prefix.address)
-            $0.put(.address4, prefix.address)
+            $0.put(.local, prefix.address)
+            $0.put(.address, prefix.address)
+            if Address.family == UInt8(AF_INET6) { $0.put(.flags, UInt32(IFA_F_NODAD)) }
         }
     }
 
-    /// Without duplicate address detection: the address is usable at once, and nobody else can have it.
-    func addAddress(_ prefix: Prefix6, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func removeAddress<Address: IPAddress & AttributeValue>(
+        _ prefix: Prefix<Address>, link index: Int32, _ operation: @escaping @autoclosure () -> String
+    ) {
         append(
-            RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_REPLACE, header: ifaddrmsg(prefix, index), operation(),
-            of: AddressScope.self
-        ) {
-            $0.put(.address6, prefix.address)
-            $0.put(.flags, UInt32(IFA_F_NODAD))
-        }
-    }
-
-    func removeAddress(_ prefix: Prefix4, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
-        append(RTM_DELADDR, flags: 0, header: ifaddrmsg(prefix, index), operation(), of: AddressScope.self) {
-            $0.put(.local4, prefix.address)
-        }
-    }
-
-    func removeAddress(_ prefix: Prefix6, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
-        append(RTM_DELADDR, flags: 0, header: ifaddrmsg(prefix, index), operation(), of: AddressScope.self) {
-            $0.put(.address6, prefix.address)
-        }
+            RTM_DELADDR, flags: 0, header: ifaddrmsg(prefix, index), operation(), of: AddressScope.self
+        ) { $0.put(.local, prefix.address) }
     }
 
     private func ifaddrmsg<Address>(_ prefix: Prefix<Address>, _ index: Int32) -> CNetlink.ifaddrmsg {
@@ -82,12 +69,14 @@ extension NetlinkSocket {
             let length = Int(header.ifa_prefixlen)
             switch Int32(header.ifa_family) {
             case AF_INET:
-                return (attributes[.local4] ?? attributes[.address4]).map {
+                let address: IPv4Address? = attributes[.local] ?? attributes[.address]
+                return address.map {
                     AddressRecord(
                         link: link, address4: Prefix($0, length: length), address6: nil, isLinkLocal: false)
                 }
             case AF_INET6:
-                return attributes[.address6].map {
+                let address: IPv6Address? = attributes[.local] ?? attributes[.address]
+                return address.map {
                     AddressRecord(
                         link: link, address4: nil, address6: Prefix($0, length: length),
                         isLinkLocal: $0.bits >> 118 == 0x3fa)

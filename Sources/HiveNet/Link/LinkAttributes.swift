@@ -122,7 +122,8 @@ extension IPv4Settings {
 
     /// - Returns: nil if the link has no IPv4.
     init?(_ attributes: Attributes<INETScope>) {
-        guard let numbers = attributes.payload(Attribute<INETScope, Nested<IPv4Settings>>.settings.type) else {
+        guard let numbers = attributes.payload(Attribute<INETScope, Nested<IPv4Settings>>.settings.type)
+        else {
             return nil
         }
         // Numbered from 1, unlike the array.
@@ -130,14 +131,16 @@ extension IPv4Settings {
         self.init(
             forwarding: read(.forwarding), rpFilter: read(.rpFilter), routeLocalnet: read(.routeLocalnet),
             acceptRedirects: read(.acceptRedirects), sendRedirects: read(.sendRedirects),
-            acceptSourceRoute: read(.acceptSourceRoute), proxyARP: read(.proxyARP), arpIgnore: read(.arpIgnore))
+            acceptSourceRoute: read(.acceptSourceRoute), proxyARP: read(.proxyARP),
+            arpIgnore: read(.arpIgnore))
     }
 }
 
 extension IPv6Settings {
     /// - Returns: nil if the link has no IPv6.
     init?(_ attributes: Attributes<INET6Scope>) {
-        guard let numbers = attributes.payload(Attribute<INET6Scope, Nested<IPv6Settings>>.settings.type) else {
+        guard let numbers = attributes.payload(Attribute<INET6Scope, Nested<IPv6Settings>>.settings.type)
+        else {
             return nil
         }
         self.init(

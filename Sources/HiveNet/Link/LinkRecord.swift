@@ -102,7 +102,7 @@ extension NetlinkSocket {
         }
         do {
             return try query(request) { LinkRecord($0, where: { _, _ in true }) }.first
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return nil
         }
     }

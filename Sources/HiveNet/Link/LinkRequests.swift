@@ -17,7 +17,8 @@ extension Batch {
     /// Makes the bridge, down and without addresses. `configure(bridge:)` does the rest.
     func create(_ bridge: Bridge, index: Int32) {
         append(
-            RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, header: header(index), "create bridge \(bridge.name)",
+            RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, header: header(index),
+            "create bridge \(bridge.name)",
             of: LinkScope.self
         ) { link in
             link.put(.name, bridge.name)
@@ -35,7 +36,8 @@ extension Batch {
     ///   (`neigh_changeaddr`).
     func configure(_ bridge: Bridge, actual: Bridge?, index: Int32, hasIPv6: Bool) {
         append(
-            RTM_NEWLINK, flags: 0, header: header(index), "configure bridge \(bridge.name)", of: LinkScope.self
+            RTM_NEWLINK, flags: 0, header: header(index), "configure bridge \(bridge.name)",
+            of: LinkScope.self
         ) { link in
             if let actual, actual.mac != bridge.mac { link.put(.address, bridge.mac) }
             link.put(.mtu, bridge.mtu)
@@ -50,7 +52,9 @@ extension Batch {
 
     /// Makes a link no port of any bridge.
     func evict(_ name: String, index: Int32) {
-        append(RTM_SETLINK, flags: 0, header: header(index), "take \(name) off the bridge", of: LinkScope.self) {
+        append(
+            RTM_SETLINK, flags: 0, header: header(index), "take \(name) off the bridge", of: LinkScope.self
+        ) {
             $0.put(.master, 0)
         }
     }
@@ -59,7 +63,9 @@ extension Batch {
 
     /// Makes a pair, both ends down, the far end at once in its namespace: a move afterwards would cost twenty times as much.
     /// One queue for each end: with more, making a pair waits for an RCU grace period (`netif_set_real_num_tx_queues`).
-    func createPair(_ port: Port, inside: Inside, index: Int32, bridge: Int32, namespace: borrowing Descriptor) {
+    func createPair(
+        _ port: Port, inside: Inside, index: Int32, bridge: Int32, namespace: borrowing Descriptor
+    ) {
         let descriptor = UInt32(namespace.number)
         append(
             RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, header: header(index), "create veth \(port.name)",
@@ -104,7 +110,9 @@ extension Batch {
 
     /// What `configure` does not set because it was set when the pair was made.
     func reset(_ port: Port, actual: Port, index: Int32) {
-        append(RTM_SETLINK, flags: 0, header: header(index), "configure link \(port.name)", of: LinkScope.self) {
+        append(
+            RTM_SETLINK, flags: 0, header: header(index), "configure link \(port.name)", of: LinkScope.self
+        ) {
             $0.put(.group, port.group)
             $0.put(.mtu, port.mtu)
             if port.mac != actual.mac { $0.put(.address, port.mac) }
@@ -114,10 +122,12 @@ extension Batch {
     /// Makes a link a port of the bridge, down: it comes up again when its flags are set.
     func join(_ name: String, index: Int32, bridge: Int32) {
         append(
-            RTM_SETLINK, flags: 0, header: header(index, up: false), "put link \(name) down", of: LinkScope.self
+            RTM_SETLINK, flags: 0, header: header(index, up: false), "put link \(name) down",
+            of: LinkScope.self
         ) { _ in }
         append(
-            RTM_SETLINK, flags: 0, header: header(index), "make link \(name) a port of the bridge", of: LinkScope.self
+            RTM_SETLINK, flags: 0, header: header(index), "make link \(name) a port of the bridge",
+            of: LinkScope.self
         ) { $0.put(.master, UInt32(bridge)) }
     }
 
@@ -132,12 +142,15 @@ extension Batch {
     /// The agent's end, but for its addresses.
     func configure(_ inside: Inside, actual: LinkRecord, hasIPv6: Bool) {
         append(
-            RTM_SETLINK, flags: 0, header: header(actual.index), "configure link \(inside.name)", of: LinkScope.self
+            RTM_SETLINK, flags: 0, header: header(actual.index), "configure link \(inside.name)",
+            of: LinkScope.self
         ) { link in
             if inside.mac != actual.mac { link.put(.address, inside.mac) }
             if inside.mtu != actual.mtu { link.put(.mtu, inside.mtu) }
             guard hasIPv6 else { return }
-            link.put(.addressFamilies) { $0.put(.inet6) { $0.put(.addressGeneration, .none(inside.generatesLinkLocal)) } }
+            link.put(.addressFamilies) {
+                $0.put(.inet6) { $0.put(.addressGeneration, .none(inside.generatesLinkLocal)) }
+            }
         }
     }
 
@@ -157,7 +170,8 @@ extension Batch {
     }
 
     func delete(link name: String, index: Int32) {
-        append(RTM_DELLINK, flags: 0, header: header(index), "delete link \(name)", of: LinkScope.self) { _ in }
+        append(RTM_DELLINK, flags: 0, header: header(index), "delete link \(name)", of: LinkScope.self) { _ in
+        }
     }
 }
 

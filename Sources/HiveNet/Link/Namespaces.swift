@@ -14,7 +14,9 @@ struct NamespaceID: Hashable, Sendable {
     }
 
     /// The calling thread's. (`/proc/self` is the process's first thread, which may be elsewhere.)
-    static func current() throws(KernelError) -> NamespaceID { try NamespaceID(of: Descriptor.currentNamespace()) }
+    static func current() throws(KernelError) -> NamespaceID {
+        try NamespaceID(of: Descriptor.currentNamespace())
+    }
 }
 
 extension Descriptor {
@@ -34,11 +36,12 @@ extension Descriptor {
                 path: path, flags: O_RDONLY | O_NONBLOCK | follow, "open the network namespace \(path)")
             if descriptor.isNetworkNamespace { return consume descriptor }
             return nil
-        } catch where error.isNotFound || error.code == ENOTDIR {
+        } catch  where error.isNotFound || error.code == ENOTDIR {
             return nil
-        } catch where error.code == ELOOP {
+        } catch  where error.code == ELOOP {
             throw KernelError(
-                error.operation, code: ELOOP, explanation: "it is a symbolic link; name the namespace's own file")
+                error.operation, code: ELOOP,
+                explanation: "it is a symbolic link; name the namespace's own file")
         }
     }
 
@@ -51,10 +54,12 @@ extension Descriptor {
 /// setns(2) and unshare(2) change the calling thread alone. On a thread of a pool the change would outlive its cause, so
 /// this exists only inside `onThreadOfItsOwn`.
 struct NamespaceSwitch: ~Copyable {
-    fileprivate init() {}
+    /// Only for `Thread`.
+    init() {}
 
     /// Joins a namespace.
-    func enter(_ namespace: borrowing Descriptor, _ operation: @autoclosure () -> String) throws(KernelError) {
+    func enter(_ namespace: borrowing Descriptor, _ operation: @autoclosure () -> String) throws(KernelError)
+    {
         guard hive_setns(namespace.number, CLONE_NEWNET) == 0 else { throw .last(operation()) }
     }
 
@@ -63,7 +68,7 @@ struct NamespaceSwitch: ~Copyable {
     func make(at path: String) throws(KernelError) {
         do {
             try createFile(path)
-        } catch where error.alreadyExists {
+        } catch  where error.alreadyExists {
             guard unlink(path) == 0 else { throw .last("remove the leftover file \(path)") }
             try createFile(path)
         }
@@ -120,39 +125,4 @@ enum NamespaceDirectory {
         guard errno == EINVAL || errno == ENOENT else { throw .last("unmount \(path)") }
         if unlink(path) != 0, errno != ENOENT { throw .last("remove \(path)") }
     }
-}
-
-/// Runs a closure on a new thread that ends with it, and waits.
-///
-/// The thread begins in the caller's namespaces.
-func onThreadOfItsOwn<Result>(
-    _ body: (borrowing NamespaceSwitch) throws(KernelError) -> Result
-) throws(KernelError) -> Result {
-    var result: Swift.Result<Result, KernelError> = .failure(KernelError("run a thread", code: ECANCELED))
-    let work = ThreadWork()
-    return try withoutActuallyEscaping(body) { (body) throws(KernelError) -> Result in
-        work.body = {
-            do throws(KernelError) {
-                result = .success(try body(NamespaceSwitch()))
-            } catch {
-                result = .failure(error)
-            }
-        }
-        var thread = pthread_t()
-        let code = pthread_create(
-            &thread, nil,
-            { argument in
-                argument.map { Unmanaged<ThreadWork>.fromOpaque($0).takeUnretainedValue().body() }
-                return nil
-            }, Unmanaged.passUnretained(work).toOpaque())
-        guard code == 0 else { throw KernelError("start a thread", code: code) }
-        pthread_join(thread, nil)
-        work.body = {}
-        return try result.get()
-    }
-}
-
-private final class ThreadWork {
-    var body: () -> Void = {}
-    init() {}
 }

@@ -7,11 +7,8 @@ enum NeighbourScope {}
 extension Attribute where Scope == NeighbourScope, Value == MACAddress {
     static var linkAddress: Self { .init(NDA_LLADDR, "NDA_LLADDR") }
 }
-extension Attribute where Scope == NeighbourScope, Value == IPv4Address {
-    static var destination4: Self { .init(NDA_DST, "NDA_DST") }
-}
-extension Attribute where Scope == NeighbourScope, Value == IPv6Address {
-    static var destination6: Self { .init(NDA_DST, "NDA_DST") }
+extension Attribute where Scope == NeighbourScope, Value: IPAddress {
+    static var destination: Self { .init(NDA_DST, "NDA_DST") }
 }
 extension Attribute where Scope == NeighbourScope, Value == UInt32 {
     static var interfaceIndex: Self { .init(NDA_IFINDEX, "NDA_IFINDEX") }
@@ -20,45 +17,56 @@ extension Attribute where Scope == NeighbourScope, Value == UInt32 {
 
 extension Batch {
     /// An address that always is at that MAC: nothing that a neighbour says changes it (`NUD_PERMANENT`).
-    func addNeighbour(_ neighbour: Neighbour, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func addNeighbour(
+        _ neighbour: Neighbour, link index: Int32, _ operation: @escaping @autoclosure () -> String
+    ) {
         changeNeighbour(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, neighbour, index, operation)
     }
 
-    func removeNeighbour(_ neighbour: Neighbour, link index: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func removeNeighbour(
+        _ neighbour: Neighbour, link index: Int32, _ operation: @escaping @autoclosure () -> String
+    ) {
         changeNeighbour(RTM_DELNEIGH, 0, neighbour, index, operation)
     }
 
     private func changeNeighbour(
-        _ type: Int, _ flags: Int32, _ neighbour: Neighbour, _ index: Int32, _ operation: @escaping () -> String
+        _ type: Int, _ flags: Int32, _ neighbour: Neighbour, _ index: Int32,
+        _ operation: @escaping () -> String
+    ) {
+        if let address = IPv4Address(neighbour.address) {
+            change(type, flags, address, neighbour.mac, index, operation)
+        } else if let address = IPv6Address(neighbour.address) {
+            change(type, flags, address, neighbour.mac, index, operation)
+        }
+    }
+
+    private func change<Address: IPAddress & AttributeValue>(
+        _ type: Int, _ flags: Int32, _ address: Address, _ mac: MACAddress, _ index: Int32,
+        _ operation: @escaping () -> String
     ) {
         var header = ndmsg()
+        header.ndm_family = Address.family
         header.ndm_ifindex = index
         header.ndm_state = UInt16(NUD_PERMANENT)
-        if let address = IPv4Address(neighbour.address) {
-            header.ndm_family = UInt8(AF_INET)
-            append(type, flags: flags, header: header, operation(), of: NeighbourScope.self) {
-                $0.put(.destination4, address)
-                $0.put(.linkAddress, neighbour.mac)
-            }
-        } else if let address = IPv6Address(neighbour.address) {
-            header.ndm_family = UInt8(AF_INET6)
-            append(type, flags: flags, header: header, operation(), of: NeighbourScope.self) {
-                $0.put(.destination6, address)
-                $0.put(.linkAddress, neighbour.mac)
-            }
+        append(type, flags: flags, header: header, operation(), of: NeighbourScope.self) {
+            $0.put(.destination, address)
+            $0.put(.linkAddress, mac)
         }
     }
 
     /// A static entry of the bridge's forwarding database: frames for that MAC go to this port, and the port may send with
     /// it (`NUD_NOARP`; `bridge fdb add … master static`).
-    func addForwarding(_ mac: MACAddress, port index: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func addForwarding(_ mac: MACAddress, port index: Int32, _ operation: @escaping @autoclosure () -> String)
+    {
         append(
             RTM_NEWNEIGH, flags: NLM_F_CREATE | NLM_F_REPLACE, header: Self.forwarding(index), operation(),
             of: NeighbourScope.self
         ) { $0.put(.linkAddress, mac) }
     }
 
-    func removeForwarding(_ mac: MACAddress, port index: Int32, _ operation: @escaping @autoclosure () -> String) {
+    func removeForwarding(
+        _ mac: MACAddress, port index: Int32, _ operation: @escaping @autoclosure () -> String
+    ) {
         append(RTM_DELNEIGH, flags: 0, header: Self.forwarding(index), operation(), of: NeighbourScope.self) {
             $0.put(.linkAddress, mac)
         }
@@ -87,8 +95,12 @@ extension NetlinkSocket {
                 let mac = attributes[.linkAddress]
             else { return nil }
             switch Int32(header.ndm_family) {
-            case AF_INET: return attributes[.destination4].map { Neighbour(address: $0.description, mac: mac) }
-            case AF_INET6: return attributes[.destination6].map { Neighbour(address: $0.description, mac: mac) }
+            case AF_INET:
+                let address: IPv4Address? = attributes[.destination]
+                return address.map { Neighbour(address: $0.description, mac: mac) }
+            case AF_INET6:
+                let address: IPv6Address? = attributes[.destination]
+                return address.map { Neighbour(address: $0.description, mac: mac) }
             default: return nil
             }
         }
@@ -99,17 +111,16 @@ extension NetlinkSocket {
     ///
     /// The kernel has one neighbour table for all its namespaces (`nd_tbl`), so that a dump in each of a thousand namespaces
     /// walks a thousand times over everybody's entries. A look-up does not.
-    mutating func permanentNeighbour(_ address: some IPAddress, link index: Int32) throws(KernelError) -> Neighbour? {
+    mutating func permanentNeighbour<Address: IPAddress & AttributeValue>(
+        _ address: Address, link index: Int32
+    ) throws(KernelError) -> Neighbour? {
         let request = Batch(capacity: 1 << 11)
         var header = ndmsg()
         header.ndm_ifindex = index
-        header.ndm_family = type(of: address).family
+        header.ndm_family = Address.family
         request.append(
             RTM_GETNEIGH, flags: 0, header: header, "read the neighbour \(address)", of: NeighbourScope.self
-        ) { writer in
-            if let address = address as? IPv4Address { writer.put(.destination4, address) }
-            if let address = address as? IPv6Address { writer.put(.destination6, address) }
-        }
+        ) { $0.put(.destination, address) }
         do {
             let found: [Neighbour] = try query(request) { message in
                 guard let (header, attributes) = message.parse(ndmsg.self, of: NeighbourScope.self),
@@ -118,7 +129,7 @@ extension NetlinkSocket {
                 return Neighbour(address: address.description, mac: mac)
             }
             return found.first
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return nil
         }
     }
@@ -129,7 +140,8 @@ extension NetlinkSocket {
         var header = ndmsg()
         header.ndm_family = UInt8(PF_BRIDGE)
         request.append(
-            RTM_GETNEIGH, flags: NLM_F_DUMP, header: header, "read the forwarding database", of: NeighbourScope.self
+            RTM_GETNEIGH, flags: NLM_F_DUMP, header: header, "read the forwarding database",
+            of: NeighbourScope.self
         ) { $0.put(.master, UInt32(index)) }
         let found: [(Int32, MACAddress)] = try query(request) { message in
             guard let (header, attributes) = message.parse(ndmsg.self, of: NeighbourScope.self),

@@ -30,8 +30,6 @@ final class Batch {
     /// The finished messages.
     var bytes: UnsafeMutableRawBufferPointer { .init(start: base, count: count) }
 
-    var isEmpty: Bool { requests.isEmpty }
-
     func removeAll() {
         count = 0
         requests.removeAll(keepingCapacity: true)
@@ -81,9 +79,6 @@ final class Batch {
         count += Int(current.pointee.nlmsg_len + 3) & ~3
     }
 
-    /// Opens another attribute list than the one begun by `append`, for messages that a library built.
-    func writer<Scope>(_ scope: Scope.Type) -> AttributeWriter<Scope> { AttributeWriter(batch: self) }
-
     // MARK: Building one message
 
     private var current: UnsafeMutablePointer<nlmsghdr> {
@@ -108,6 +103,11 @@ final class Batch {
     fileprivate func put(_ type: UInt16, _ name: StaticString, _ payload: UnsafeRawBufferPointer) {
         makeRoom(payload.count + 8)
         mark(name)
+        if payload.count % 4 != 0 {
+            // The padding is ours to clear: libmnl 1.0.4 does not.
+            let end = Int(current.pointee.nlmsg_len) + MemoryLayout<nlattr>.size + payload.count & ~3
+            (UnsafeMutableRawPointer(current) + end).storeBytes(of: 0, as: UInt32.self)
+        }
         mnl_attr_put(current, type, payload.count, payload.baseAddress)
     }
 
@@ -128,7 +128,8 @@ final class Batch {
 
     /// Makes room behind the message under construction.
     private func makeRoom(_ more: Int) {
-        let used = count + (requests.last.map { $0.offset == count } == true ? Int(current.pointee.nlmsg_len) : 0)
+        let used =
+            count + (requests.last.map { $0.offset == count } == true ? Int(current.pointee.nlmsg_len) : 0)
         guard used + more + 64 > capacity else { return }
         capacity = max(capacity * 2, used + more + 64)
         let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)

@@ -43,10 +43,7 @@ public struct KernelError: Error, Sendable, CustomStringConvertible {
     public var alreadyExists: Bool { code == EEXIST }
     /// The caller lacks a capability.
     public var isPermission: Bool { code == EPERM || code == EACCES }
-    /// Somebody changed the same thing at the same time: look again and retry.
-    public var isConflict: Bool { [ERESTART, EINTR, EBUSY, EAGAIN].contains(code) }
-
-    /// The Linux errno for "interrupted, start over", which nf_tables returns when the generation moved
-    /// (nfnetlink_rcv_batch). Defined in the kernel and in glibc's <errno.h>.
-    private var ERESTART: Int32 { Glibc.ERESTART }
+    /// Somebody changed the same thing at the same time, or a link is gone that was there: look again and retry. ERESTART is
+    /// what nf_tables says when the ruleset's generation has moved (nfnetlink_rcv_batch).
+    public var isConflict: Bool { [ERESTART, EINTR, EBUSY, EAGAIN, ENODEV].contains(code) }
 }

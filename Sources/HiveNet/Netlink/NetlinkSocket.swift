@@ -91,6 +91,8 @@ struct NetlinkSocket: ~Copyable {
     /// and answers every failing one unasked (`netlink_rcv_skb`), so silence before the last ack is success. This
     /// spares one answer a request, and the socket's receive buffer with it.
     ///
+    /// A request to remove what is not there succeeds. (rtnetlink's types come in fours: new, delete, get, set.)
+    ///
     /// rtnetlink goes on after a failing request; what was sent with it is carried out, what was not sent is not.
     /// - Throws: the first error, naming its request.
     mutating func execute(_ batch: Batch) throws(KernelError) {
@@ -129,7 +131,12 @@ struct NetlinkSocket: ~Copyable {
                 guard message.type == UInt16(NLMSG_ERROR), position < range.count else { return }
                 if message.header.pointee.nlmsg_seq == lastSequence { finished = true }
                 let request = batch.requests[range.lowerBound + position]
-                if failure == nil { failure = Self.error(in: message, of: request, batch) }
+                if failure == nil, let error = Self.error(in: message, of: request, batch) {
+                    // What is to go and has gone already, by itself or with something else, is no error.
+                    let isRemoval =
+                        batch.header(of: request).pointee.nlmsg_type & 3 == UInt16(RTM_DELLINK) & 3
+                    if !(isRemoval && error.isNotFound) { failure = error }
+                }
             }
         }
         if let failure { throw failure }
@@ -141,7 +148,8 @@ struct NetlinkSocket: ~Copyable {
     /// - Parameter acknowledged: the index of a request that has `NLM_F_ACK` set.
     mutating func transact(_ batch: Batch, acknowledged: Int) throws(KernelError) {
         guard batch.count <= sendLimit else {
-            throw KernelError("send \(batch.count) bytes of nftables requests in one transaction", code: EMSGSIZE)
+            throw KernelError(
+                "send \(batch.count) bytes of nftables requests in one transaction", code: EMSGSIZE)
         }
         let firstSequence = sequence &+ 1
         for request in batch.requests {
@@ -272,7 +280,8 @@ struct NetlinkSocket: ~Copyable {
     }
 
     /// What an `NLMSG_ERROR` or `NLMSG_DONE` says: nil for success.
-    private static func error(in message: Message, of request: Batch.Request, _ batch: Batch) -> KernelError? {
+    private static func error(in message: Message, of request: Batch.Request, _ batch: Batch) -> KernelError?
+    {
         guard message.payload.count >= 4 else { return nil }
         let code = -message.payload.loadUnaligned(as: Int32.self)
         guard code > 0 else { return nil }
@@ -280,14 +289,18 @@ struct NetlinkSocket: ~Copyable {
         // A dump's NLMSG_DONE has the attributes right behind the code.
         let isError = Int32(message.type) == NLMSG_ERROR
         var skip = isError ? MemoryLayout<nlmsgerr>.size : 4
-        if isError, message.header.pointee.nlmsg_flags & UInt16(NLM_F_CAPPED) == 0, message.payload.count >= skip {
+        if isError, message.header.pointee.nlmsg_flags & UInt16(NLM_F_CAPPED) == 0,
+            message.payload.count >= skip
+        {
             let echoed = message.payload.loadUnaligned(fromByteOffset: 4, as: nlmsghdr.self)
             skip = 4 + (Int(echoed.nlmsg_len) + 3) & ~3
         }
-        guard message.header.pointee.nlmsg_flags & UInt16(NLM_F_ACK_TLVS) != 0, message.payload.count > skip else {
+        guard message.header.pointee.nlmsg_flags & UInt16(NLM_F_ACK_TLVS) != 0, message.payload.count > skip
+        else {
             return KernelError(request.operation(), code: code)
         }
-        let details = Attributes<Acknowledgement>(bytes: UnsafeRawBufferPointer(rebasing: message.payload[skip...]))
+        let details = Attributes<Acknowledgement>(
+            bytes: UnsafeRawBufferPointer(rebasing: message.payload[skip...]))
         return KernelError(
             request.operation(), code: code, explanation: details[.message],
             attribute: details[.offset].flatMap { batch.attribute(at: Int($0), in: request) })

@@ -142,8 +142,11 @@ struct RuleObject: ~Copyable {
         defer { nftnl_expr_iter_destroy(iterator) }
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { buffer in
             while let expression = nftnl_expr_iter_next(iterator) {
-                nftnl_expr_snprintf(buffer.baseAddress, buffer.count, expression, NFTNL_OUTPUT_DEFAULT.rawValue, 0)
-                if let kind = nftnl_expr_get_str(expression, UInt16(NFTNL_EXPR_NAME)) { text += String(cString: kind) }
+                nftnl_expr_snprintf(
+                    buffer.baseAddress, buffer.count, expression, NFTNL_OUTPUT_DEFAULT.rawValue, 0)
+                if let kind = nftnl_expr_get_str(expression, UInt16(NFTNL_EXPR_NAME)) {
+                    text += String(cString: kind)
+                }
                 if let start = buffer.baseAddress { text += " " + String(cString: start) + "\n" }
             }
         }
@@ -205,7 +208,9 @@ struct SetObject: ~Copyable {
     private func put(_ attribute: nftnl_set_attr, _ value: UInt32) {
         nftnl_set_set_u32(pointer, UInt16(attribute.rawValue), value)
     }
-    func number(_ attribute: nftnl_set_attr) -> UInt32 { nftnl_set_get_u32(pointer, UInt16(attribute.rawValue)) }
+    func number(_ attribute: nftnl_set_attr) -> UInt32 {
+        nftnl_set_get_u32(pointer, UInt16(attribute.rawValue))
+    }
 
     var name: String { String(cString: nftnl_set_get_str(pointer, UInt16(NFTNL_SET_NAME.rawValue))) }
     var table: String { String(cString: nftnl_set_get_str(pointer, UInt16(NFTNL_SET_TABLE.rawValue))) }
@@ -246,7 +251,9 @@ enum UserData {
     static func keyByteOrder(isHost: Bool) -> [UInt8] {
         [UInt8(NFTNL_UDATA_SET_KEYBYTEORDER.rawValue), 4, isHost ? 1 : 2, 0, 0, 0]
     }
-    static func element(comment: String) -> [UInt8] { triple(UInt8(NFTNL_UDATA_SET_ELEM_COMMENT.rawValue), comment) }
+    static func element(comment: String) -> [UInt8] {
+        triple(UInt8(NFTNL_UDATA_SET_ELEM_COMMENT.rawValue), comment)
+    }
 
     private static func triple(_ type: UInt8, _ text: String) -> [UInt8] {
         let octets = text.utf8.prefix(127)
@@ -259,7 +266,8 @@ enum UserData {
             let length = Int(data[offset + 1])
             guard offset + 2 + length <= data.count else { return nil }
             if data[offset] == 0 {
-                return String(decoding: data[(offset + 2)..<(offset + 2 + length)].prefix { $0 != 0 }, as: UTF8.self)
+                return String(
+                    decoding: data[(offset + 2)..<(offset + 2 + length)].prefix { $0 != 0 }, as: UTF8.self)
             }
             offset += 2 + length
         }

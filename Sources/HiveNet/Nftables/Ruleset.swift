@@ -117,11 +117,20 @@ struct Chain: Sendable {
         static func sourceNAT(_ priority: Int32) -> Hook { Hook(number: 4, priority: priority, type: "nat") }
     }
 
-    init(_ name: String, _ hook: Hook? = nil, _ rules: [Rule]) {
+    init(_ name: String, _ hook: Hook? = nil, @RuleBuilder _ rules: () -> [Rule]) {
         self.name = name
         self.hook = hook
-        self.rules = rules
+        self.rules = rules()
     }
+}
+
+/// Lets a chain's rules be written one below the other.
+@resultBuilder
+enum RuleBuilder {
+    static func buildExpression(_ rule: Rule) -> [Rule] { [rule] }
+    static func buildBlock(_ rules: [Rule]...) -> [Rule] { rules.flatMap(\.self) }
+    static func buildArray(_ rules: [[Rule]]) -> [Rule] { rules.flatMap(\.self) }
+    static func buildOptional(_ rules: [Rule]?) -> [Rule] { rules ?? [] }
 }
 
 struct Rule: Sendable {

@@ -30,11 +30,12 @@ extension NetlinkSocket {
         let attempts = 64
         for _ in 0..<attempts {
             let before = try generation()
-            var observation = BoundaryObservation(generation: before, tables: [], elements: [], counts: [], totals: [:])
+            var observation = BoundaryObservation(
+                generation: before, tables: [], elements: [], counts: [], totals: [:])
             for family in [Table.Family.bridge, .inet] where try exists(family) {
                 do {
                     observation.tables.append(try readTable(family, into: &observation))
-                } catch where error.isNotFound {
+                } catch  where error.isNotFound {
                     continue  // Deleted meanwhile: the generation has moved on.
                 }
             }
@@ -57,10 +58,11 @@ extension NetlinkSocket {
     private mutating func exists(_ family: Table.Family) throws(KernelError) -> Bool {
         let request = Batch(capacity: 1 << 12)
         let table = try TableObject(Boundary.tableName, family)
-        table.append(to: request, NFT_MSG_GETTABLE, 0, "look for the table \(family.name) \(Boundary.tableName)")
+        table.append(
+            to: request, NFT_MSG_GETTABLE, 0, "look for the table \(family.name) \(Boundary.tableName)")
         do {
             return try !query(request) { _ in true }.isEmpty
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return false
         }
     }
@@ -75,7 +77,9 @@ extension NetlinkSocket {
             observation.totals["\(table.label) \(name)"] = packets
         }
         let agentSets = Dictionary(
-            uniqueKeysWithValues: AgentSet.allCases.filter { $0.table.family == family }.map { ($0.definition.name, $0) })
+            uniqueKeysWithValues: AgentSet.allCases.filter { $0.table.family == family }.map {
+                ($0.definition.name, $0)
+            })
         for set in try readSets(table) {
             let elements = try readElements(of: set.name, in: table)
             guard let agentSet = agentSets[set.name] else {
@@ -99,7 +103,8 @@ extension NetlinkSocket {
 
     private mutating func readCounters(_ table: Table) throws(KernelError) -> [(String, UInt64)] {
         let request = Batch(capacity: 1 << 12)
-        request.append(table.family, NFT_MSG_GETOBJ, NLM_F_DUMP, "read the counters of \(table.label)") { message in
+        request.append(table.family, NFT_MSG_GETOBJ, NLM_F_DUMP, "read the counters of \(table.label)") {
+            message in
             mnl_attr_put_strz(message, UInt16(NFTA_OBJ_TABLE.rawValue), table.name)
             mnl_attr_put_u32(message, UInt16(NFTA_OBJ_TYPE.rawValue), UInt32(NFT_OBJECT_COUNTER).bigEndian)
         }
@@ -118,20 +123,23 @@ extension NetlinkSocket {
         let counts: Bool
 
         func text(constants: [SetDefinition.Element]?) -> String {
-            TableText.set(keyType: keyType, keyLength: keyLength, flags: flags, counts: counts, constants: constants)
+            TableText.set(
+                keyType: keyType, keyLength: keyLength, flags: flags, counts: counts, constants: constants)
         }
     }
 
     private mutating func readSets(_ table: Table) throws(KernelError) -> [FoundSet] {
         let request = Batch(capacity: 1 << 12)
-        request.append(table.family, NFT_MSG_GETSET, NLM_F_DUMP, "read the sets of \(table.label)") { message in
+        request.append(table.family, NFT_MSG_GETSET, NLM_F_DUMP, "read the sets of \(table.label)") {
+            message in
             mnl_attr_put_strz(message, UInt16(NFTA_SET_TABLE.rawValue), table.name)
         }
         return try query(request) { (message) throws(KernelError) in
             let set = try SetObject.parse(message, table.family, elements: false)
             guard set.table == table.name else { return nil }
             return FoundSet(
-                name: set.name, keyType: set.number(NFTNL_SET_KEY_TYPE), keyLength: set.number(NFTNL_SET_KEY_LEN),
+                name: set.name, keyType: set.number(NFTNL_SET_KEY_TYPE),
+                keyLength: set.number(NFTNL_SET_KEY_LEN),
                 flags: set.number(NFTNL_SET_FLAGS), counts: set.counts)
         }
     }
@@ -142,7 +150,8 @@ extension NetlinkSocket {
         let packets: UInt64?
     }
 
-    private mutating func readElements(of set: String, in table: Table) throws(KernelError) -> [FoundElement] {
+    private mutating func readElements(of set: String, in table: Table) throws(KernelError) -> [FoundElement]
+    {
         let request = Batch(capacity: 1 << 12)
         request.append(
             table.family, NFT_MSG_GETSETELEM, NLM_F_DUMP, "read the elements of the set \(table.label) \(set)"
@@ -154,12 +163,15 @@ extension NetlinkSocket {
             let object = try SetObject.parse(message, table.family, elements: true)
             return object.elements
         }
-        return messages.flatMap { $0.map { FoundElement(element: $0.0, comment: $0.comment, packets: $0.packets) } }
+        return messages.flatMap {
+            $0.map { FoundElement(element: $0.0, comment: $0.comment, packets: $0.packets) }
+        }
     }
 
     private mutating func readChains(_ table: Table) throws(KernelError) -> [(String, String)] {
         let request = Batch(capacity: 1 << 12)
-        request.append(table.family, NFT_MSG_GETCHAIN, NLM_F_DUMP, "read the chains of \(table.label)") { message in
+        request.append(table.family, NFT_MSG_GETCHAIN, NLM_F_DUMP, "read the chains of \(table.label)") {
+            message in
             // Filters from Linux 6.5 on (nf_tables_dump_chains); before it, other tables' chains come too.
             mnl_attr_put_strz(message, UInt16(NFTA_CHAIN_TABLE.rawValue), table.name)
         }
@@ -171,7 +183,8 @@ extension NetlinkSocket {
 
     private mutating func readRules(_ table: Table) throws(KernelError) -> [(chain: String, line: String)] {
         let request = Batch(capacity: 1 << 12)
-        request.append(table.family, NFT_MSG_GETRULE, NLM_F_DUMP, "read the rules of \(table.label)") { message in
+        request.append(table.family, NFT_MSG_GETRULE, NLM_F_DUMP, "read the rules of \(table.label)") {
+            message in
             mnl_attr_put_strz(message, UInt16(NFTA_RULE_TABLE.rawValue), table.name)
         }
         return try query(request) { (message) throws(KernelError) in
@@ -196,7 +209,9 @@ extension SetObject {
                 let flags = nftnl_set_elem_get_u32(element, UInt16(NFTNL_SET_ELEM_FLAGS))
                 ends = flags & UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) != 0
             }
-            let target = nftnl_set_elem_get_str(element, UInt16(NFTNL_SET_ELEM_CHAIN)).map { String(cString: $0) }
+            let target = nftnl_set_elem_get_str(element, UInt16(NFTNL_SET_ELEM_CHAIN)).map {
+                String(cString: $0)
+            }
             let data = nftnl_set_elem_get(element, UInt16(NFTNL_SET_ELEM_USERDATA), &length)
             let comment = data.flatMap {
                 UserData.comment(in: UnsafeRawBufferPointer(start: $0, count: Int(length)))

@@ -12,7 +12,8 @@ struct TableText {
             + counters.sorted().map { "counter \(label) \($0)" }
             + sets.sorted { $0.key < $1.key }.map { "set \(label) \($0.key): \($0.value)" }
             + chains.sorted { $0.key < $1.key }.flatMap { name, chain in
-                ["chain \(label) \(name)\(chain.definition)"] + chain.rules.map { "rule \(label) \(name): \($0)" }
+                ["chain \(label) \(name)\(chain.definition)"]
+                    + chain.rules.map { "rule \(label) \(name): \($0)" }
             }
     }
 
@@ -32,7 +33,9 @@ struct TableText {
     ) -> String {
         var text = "key type \(keyType) length \(keyLength) flags \(flags & SetDefinition.knownFlags)"
         if counts { text += " counting" }
-        if let constants { text += " elements \(fingerprint(constants.map { "\($0)" }.sorted().joined().utf8))" }
+        if let constants {
+            text += " elements \(fingerprint(constants.map { "\($0)" }.sorted().joined().utf8))"
+        }
         return text
     }
 }

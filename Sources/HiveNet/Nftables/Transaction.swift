@@ -48,14 +48,17 @@ struct Transaction: ~Copyable {
         batch.append(table, NFT_MSG_DELRULE, 0, "delete the rules of \(table.label)") { message in
             mnl_attr_put_strz(message, UInt16(NFTA_RULE_TABLE.rawValue), table.name)
         }
-        let wanted = Dictionary(uniqueKeysWithValues: table.chains.map { ($0.name, TableText.chain($0.hook)) })
+        let wanted = Dictionary(
+            uniqueKeysWithValues: table.chains.map { ($0.name, TableText.chain($0.hook)) })
         for (name, definition) in actual.sorted(by: { $0.key < $1.key }) where wanted[name] != definition {
             batch.append(table, NFT_MSG_DELCHAIN, 0, "delete chain \(table.label) \(name)") { message in
                 mnl_attr_put_strz(message, UInt16(NFTA_CHAIN_TABLE.rawValue), table.name)
                 mnl_attr_put_strz(message, UInt16(NFTA_CHAIN_NAME.rawValue), name)
             }
         }
-        for chain in table.chains where actual[chain.name] != TableText.chain(chain.hook) { try add(chain, to: table) }
+        for chain in table.chains where actual[chain.name] != TableText.chain(chain.hook) {
+            try add(chain, to: table)
+        }
         for chain in table.chains { try addRules(of: chain, to: table) }
     }
 
@@ -113,13 +116,15 @@ struct Transaction: ~Copyable {
     func add(
         _ elements: [(SetDefinition.Element, comment: String?)], to set: SetDefinition, in table: Table
     ) throws(KernelError) {
-        try change(elements, of: set, in: table, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, "add elements to")
+        try change(
+            elements, of: set, in: table, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, "add elements to")
     }
 
     func remove(
         _ elements: [SetDefinition.Element], from set: SetDefinition, in table: Table
     ) throws(KernelError) {
-        try change(elements.map { ($0, nil) }, of: set, in: table, NFT_MSG_DELSETELEM, 0, "remove elements from")
+        try change(
+            elements.map { ($0, nil) }, of: set, in: table, NFT_MSG_DELSETELEM, 0, "remove elements from")
     }
 
     private func change(
@@ -156,7 +161,8 @@ extension KernelError {
 extension Batch {
     /// Appends an nf_tables message whose payload libnftnl builds.
     func append(
-        _ family: Table.Family, _ type: nf_tables_msg_types, _ flags: some BinaryInteger, reserve: Int = 1 << 13,
+        _ family: Table.Family, _ type: nf_tables_msg_types, _ flags: some BinaryInteger,
+        reserve: Int = 1 << 13,
         _ operation: @escaping @autoclosure () -> String, _ payload: (UnsafeMutablePointer<nlmsghdr>) -> Void
     ) {
         append(reserve: reserve, operation()) { message in

@@ -2,8 +2,9 @@ internal import CNetlink
 internal import Glibc
 
 extension HostNetwork {
-    /// Carries out changes, in the order that keeps every agent at least as isolated as before: rules first, in one
-    /// transaction; then what goes; then the bridge; then what comes, down; agents' host ends up last of all.
+    /// Carries out changes, in the order that keeps every agent at least as isolated as before: what goes, while the rules
+    /// that know it are still there; then rules, in one transaction; then the bridge; then what comes, down; agents' host
+    /// ends up last of all.
     ///
     /// It may be killed anywhere: what was done is found by the next observation, and the rest planned again.
     ///
@@ -18,8 +19,8 @@ extension HostNetwork {
     ) throws(KernelError) {
         guard !changes.isEmpty else { return }
         let hasIPv6 = observed.host.hasIPv6
-        try changeRules(changes, desired, observed, tables)
         try removeLinks(changes, observed)
+        try changeRules(changes, desired, observed, tables)
         let bridge = try changeBridge(changes, desired, observed)
         if let bridge {
             try configurePorts(changes, desired, observed, bridge: bridge)
@@ -38,37 +39,6 @@ extension HostNetwork {
         }
     }
 
-    // MARK: Rules
-
-    private mutating func changeRules(
-        _ changes: [Change], _ desired: NetworkState, _ observed: NetworkObservation, _ tables: [Table]
-    ) throws(KernelError) {
-        let transaction = Transaction(generation: observed.generation)
-        var added: [SetElement] = []
-        var removed: [SetElement] = []
-        for change in changes {
-            switch change.step {
-            case .tables(.replace):
-                for label in observed.chains.keys.sorted() {
-                    try transaction.delete(table: Boundary.tableName, label.hasPrefix("inet") ? .inet : .bridge)
-                }
-                for table in tables { try transaction.create(table) }
-            case .tables(.refresh):
-                for table in tables { try transaction.refresh(table, actual: observed.chains[table.label] ?? [:]) }
-            case .addElement(let element): added.append(element)
-            case .removeElement(let element): removed.append(element)
-            default: break
-            }
-        }
-        for (set, elements) in Dictionary(grouping: removed, by: \.set).sorted(by: { $0.key < $1.key }) {
-            try transaction.remove(elements.map(\.definition), from: set.definition, in: set.table)
-        }
-        for (set, elements) in Dictionary(grouping: added, by: \.set).sorted(by: { $0.key < $1.key }) {
-            try transaction.add(elements.map { ($0.definition, $0.agent) }, to: set.definition, in: set.table)
-        }
-        try transaction.commit(on: &filter)
-    }
-
     // MARK: What goes
 
     private mutating func removeLinks(
@@ -83,7 +53,8 @@ extension HostNetwork {
             case .evict(let name):
                 if let index = observed.linkIndexes[name] { batch.evict(name, index: index) }
             case .removeForwarding(let agent, let mac):
-                guard let port = observed.state.agents[agent]?.port, let index = observed.linkIndexes[port.name]
+                guard let port = observed.state.agents[agent]?.port,
+                    let index = observed.linkIndexes[port.name]
                 else { continue }
                 batch.removeForwarding(mac, port: index, "remove \(mac) from the forwarding database")
             default: break
@@ -98,6 +69,41 @@ extension HostNetwork {
         for change in changes {
             if case .removeNamespace(let path) = change.step { try NamespaceDirectory.remove(path) }
         }
+    }
+
+    // MARK: Rules
+
+    private mutating func changeRules(
+        _ changes: [Change], _ desired: NetworkState, _ observed: NetworkObservation, _ tables: [Table]
+    ) throws(KernelError) {
+        let transaction = Transaction(generation: observed.generation)
+        var added: [SetElement] = []
+        var removed: [SetElement] = []
+        for change in changes {
+            switch change.step {
+            case .tables(.replace):
+                for label in observed.chains.keys.sorted() {
+                    try transaction.delete(
+                        table: Boundary.tableName, label.hasPrefix("inet") ? .inet : .bridge)
+                }
+                for table in tables { try transaction.create(table) }
+                added += desired.boundary?.elements ?? []
+            case .tables(.refresh):
+                for table in tables {
+                    try transaction.refresh(table, actual: observed.chains[table.label] ?? [:])
+                }
+            case .addElement(let element): added.append(element)
+            case .removeElement(let element): removed.append(element)
+            default: break
+            }
+        }
+        for (set, elements) in Dictionary(grouping: removed, by: \.set).sorted(by: { $0.key < $1.key }) {
+            try transaction.remove(elements.map(\.definition), from: set.definition, in: set.table)
+        }
+        for (set, elements) in Dictionary(grouping: added, by: \.set).sorted(by: { $0.key < $1.key }) {
+            try transaction.add(elements.map { ($0.definition, $0.agent) }, to: set.definition, in: set.table)
+        }
+        try transaction.commit(on: &filter)
     }
 
     // MARK: The bridge
@@ -177,11 +183,14 @@ extension HostNetwork {
 
     /// Forwarding entries and neighbours, and then up.
     private mutating func finish(
-        _ changes: [Change], _ work: AgentWork, _ desired: NetworkState, _ observed: NetworkObservation, bridge: Int32
+        _ changes: [Change], _ work: AgentWork, _ desired: NetworkState, _ observed: NetworkObservation,
+        bridge: Int32
     ) throws(KernelError) {
         let batch = Batch()
-        if let actual = observed.state.bridge, actual.mac != desired.bridge?.mac {
-            // Those that were there are gone with the change of the bridge's own address.
+        let losesAddress = changes.contains { if case .removeAddress = $0.step { true } else { false } }
+        if let actual = observed.state.bridge, losesAddress || actual.mac != desired.bridge?.mac {
+            // Those that were there are gone with the change of the bridge's own address, or with its last IP address
+            // (fib_disable_ip).
             for neighbour in desired.bridge?.neighbours ?? [] {
                 batch.addNeighbour(neighbour, link: bridge, "add the neighbour \(neighbour.address) again")
             }
@@ -198,7 +207,9 @@ extension HostNetwork {
             }
         }
         for agent in work.toRaise {
-            guard let index = work.portIndexes[agent], let port = desired.agents[agent]?.port else { continue }
+            guard let index = work.portIndexes[agent], let port = desired.agents[agent]?.port else {
+                continue
+            }
             batch.raise(port.name, index: index)
         }
         try route.execute(batch)

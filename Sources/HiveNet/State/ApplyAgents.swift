@@ -95,14 +95,16 @@ extension HostNetwork {
         }
         let batch = Batch(capacity: 1 << 17)
         for namespace in namespaces {
-            guard let agent = desired.agents[namespace.agent], let port = agent.port, let inside = agent.inside,
+            guard let agent = desired.agents[namespace.agent], let port = agent.port,
+                let inside = agent.inside,
                 let index = work.portIndexes[namespace.agent]
             else { continue }
             batch.createPair(
                 port, inside: inside, index: index, bridge: work.bridge, namespace: namespace.descriptor)
             batch.configure(port, index: index, hasIPv6: hasIPv6)
             for mac in port.fdb {
-                batch.addForwarding(mac, port: index, "add \(mac) to the forwarding database for \(port.name)")
+                batch.addForwarding(
+                    mac, port: index, "add \(mac) to the forwarding database for \(port.name)")
             }
         }
         try route.execute(batch)
@@ -144,8 +146,12 @@ extension HostNetwork {
         batch.configure(inside, actual: link, hasIPv6: hasIPv6)
         batch.raise(inside.name, index: index)
         if !isNew { try removeExcess(inside, link, &namespace.socket, batch, place) }
-        for prefix in inside.addresses4 { batch.addAddress(prefix, link: index, "add the address \(prefix) \(place)") }
-        for prefix in inside.addresses6 { batch.addAddress(prefix, link: index, "add the address \(prefix) \(place)") }
+        for prefix in inside.addresses4 {
+            batch.addAddress(prefix, link: index, "add the address \(prefix) \(place)")
+        }
+        for prefix in inside.addresses6 {
+            batch.addAddress(prefix, link: index, "add the address \(prefix) \(place)")
+        }
         for gateway in inside.gateways4 {
             batch.addDefaultRoute(gateway, link: index, "add the default route via \(gateway) \(place)")
         }
@@ -163,12 +169,38 @@ extension HostNetwork {
         _ inside: Inside, _ link: LinkRecord, _ socket: inout NetlinkSocket, _ batch: Batch, _ place: String
     ) throws(KernelError) {
         let index = link.index
-        for route in try socket.routes() where route.link == index {
-            if route.destination4?.length == 0, let gateway = route.gateway4, !inside.gateways4.contains(gateway) {
-                batch.removeDefaultRoute(gateway, link: index, "remove the default route via \(gateway) \(place)")
+        let routes = try socket.routes().filter { $0.link == index }
+        // Of two routes to one gateway, with different metrics, both go: what is wanted is added afterwards.
+        for gateway in inside.gateways4 {
+            let same = routes.filter { $0.destination4?.length == 0 && $0.gateway4 == gateway }
+            for _ in same where same.count > 1 {
+                batch.removeDefaultRoute(
+                    gateway, link: index, "remove the default route via \(gateway) \(place)")
             }
-            if route.destination6?.length == 0, let gateway = route.gateway6, !inside.gateways6.contains(gateway) {
-                batch.removeDefaultRoute(gateway, link: index, "remove the default route via \(gateway) \(place)")
+        }
+        for gateway in inside.gateways6 {
+            let same = routes.filter { $0.destination6?.length == 0 && $0.gateway6 == gateway }
+            for _ in same where same.count > 1 {
+                batch.removeDefaultRoute(
+                    gateway, link: index, "remove the default route via \(gateway) \(place)")
+            }
+        }
+        for route in routes {
+            if route.destination4?.length == 0, let gateway = route.gateway4,
+                !inside.gateways4.contains(gateway)
+            {
+                batch.removeDefaultRoute(
+                    gateway, link: index, "remove the default route via \(gateway) \(place)")
+                let neighbour = Neighbour(address: "\(gateway)", mac: link.mac ?? MACAddress(bits: 0))
+                batch.removeNeighbour(neighbour, link: index, "remove the neighbour \(gateway) \(place)")
+            }
+            if route.destination6?.length == 0, let gateway = route.gateway6,
+                !inside.gateways6.contains(gateway)
+            {
+                batch.removeDefaultRoute(
+                    gateway, link: index, "remove the default route via \(gateway) \(place)")
+                let neighbour = Neighbour(address: "\(gateway)", mac: link.mac ?? MACAddress(bits: 0))
+                batch.removeNeighbour(neighbour, link: index, "remove the neighbour \(gateway) \(place)")
             }
         }
         for address in try socket.addresses(link: index) {

@@ -64,6 +64,11 @@ func differences<Value>(
 ) -> [(path: String, wanted: String, actual: String)] {
     let wantedMirror = Mirror(reflecting: wanted)
     let actualMirror = Mirror(reflecting: actual)
+    if wantedMirror.displayStyle == .optional, let wanted = wantedMirror.children.first?.value,
+        let actual = actualMirror.children.first?.value
+    {
+        return differences(wanted: wanted, actual: actual, path: path)
+    }
     guard wantedMirror.displayStyle == .struct, wantedMirror.children.count == actualMirror.children.count,
         !(wanted is any LosslessStringConvertible)
     else {
@@ -82,7 +87,8 @@ private func text(_ value: Any) -> String {
     let mirror = Mirror(reflecting: value)
     if mirror.displayStyle == .optional { return mirror.children.first.map { text($0.value) } ?? "none" }
     if mirror.displayStyle == .collection {
-        return mirror.children.isEmpty ? "none" : mirror.children.map { text($0.value) }.joined(separator: " ")
+        return mirror.children.isEmpty
+            ? "none" : mirror.children.map { text($0.value) }.joined(separator: " ")
     }
     if let neighbour = value as? Neighbour { return "\(neighbour.address) at \(neighbour.mac)" }
     return "\(value)"

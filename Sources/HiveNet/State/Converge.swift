@@ -23,7 +23,8 @@ public struct NotConverged: Error, Sendable, CustomStringConvertible {
 extension HostNetwork {
     /// Looks, plans, and checks that nothing stands in the way.
     /// - Throws: `Obstacle`, `KernelError`.
-    public mutating func plan(_ spec: NetworkSpec) throws -> (changes: [Change], observed: NetworkObservation) {
+    public mutating func plan(_ spec: NetworkSpec) throws -> (changes: [Change], observed: NetworkObservation)
+    {
         let observed = try observe(spec)
         if let obstacle = obstacles(to: spec, observed: observed).first { throw obstacle }
         return (HiveNet.plan(desired: try NetworkState(spec), observed: observed), observed)
@@ -31,18 +32,21 @@ extension HostNetwork {
 
     /// Makes the kernel's network what is wanted, and looks whether it is.
     ///
-    /// - Parameter progress: is told how many agents' links have been made, and of how many.
-    /// - Throws: `Obstacle` before anything was changed, `KernelError`, `NotConverged`.
+    /// - Parameters:
+    ///   - prepare: called once, when nothing stands in the way and before anything is changed: for what has to be on disk
+    ///     before the kernel hears of it.
+    ///   - progress: is told how many agents' links have been made, and of how many.
+    /// - Throws: `Obstacle` before anything was changed, `KernelError`, `NotConverged`, what `prepare` throws.
     public mutating func apply(
-        _ spec: NetworkSpec, progress: (Int, Int) -> Void = { _, _ in }
+        _ spec: NetworkSpec, prepare: () throws -> Void = {}, progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> AppliedChanges {
-        try converge(to: .specification(spec, try NetworkState(spec)), progress)
+        try converge(to: .specification(spec, try NetworkState(spec)), prepare, progress)
     }
 
     /// Takes away everything that is ours, or one agent, and nothing else.
     /// - Parameter agent: nil for everything.
     public mutating func remove(agent: String?) throws -> AppliedChanges {
-        try converge(to: agent.map { .without(agent: $0) } ?? .nothing, { _, _ in })
+        try converge(to: agent.map { .without(agent: $0) } ?? .nothing, {}, { _, _ in })
     }
 
     private enum Goal {
@@ -52,6 +56,11 @@ extension HostNetwork {
 
         var specification: NetworkSpec? {
             if case .specification(let spec, _) = self { spec } else { nil }
+        }
+
+        /// Why something goes.
+        var unwanted: String {
+            if case .specification = self { "not in the configuration" } else { "taken down" }
         }
 
         /// - Throws: `Obstacle`.
@@ -68,7 +77,7 @@ extension HostNetwork {
 
     /// Observe, plan, carry out, observe again, until there is nothing left to do.
     private mutating func converge(
-        to goal: Goal, _ progress: (Int, Int) -> Void
+        to goal: Goal, _ prepare: () throws -> Void, _ progress: (Int, Int) -> Void
     ) throws -> AppliedChanges {
         let tables = goal.specification.map(Boundary.tables(for:)) ?? []
         var observed = try observe(goal.specification)
@@ -77,7 +86,8 @@ extension HostNetwork {
         let attempts = 8
         for attempt in 0..<attempts {
             let wanted = try goal.state(observed)
-            let changes = HiveNet.plan(desired: wanted, observed: observed)
+            if attempt == 0 { try prepare() }
+            let changes = HiveNet.plan(desired: wanted, observed: observed, unwanted: goal.unwanted)
             if changes.isEmpty { return AppliedChanges(changes: done, observed: observed, retries: attempt) }
             // A whole pass that left something means more than a race lost.
             if !done.isEmpty { throw NotConverged(remaining: changes) }
@@ -98,8 +108,12 @@ extension NetworkState {
     func without(agent name: String) -> NetworkState {
         var rest = self
         guard let agent = rest.agents.removeValue(forKey: name) else { return rest }
-        let mac = agent.inside?.mac ?? agent.port?.fdb.first
-        rest.bridge?.neighbours.removeAll { $0.mac == mac }
+        // By what the host knows of it. What its own end of the pair has for an address an agent can choose: another's.
+        var macs = Set(agent.port?.fdb ?? [])
+        for element in rest.boundary?.elements ?? [] where element.agent == name {
+            macs.formUnion(element.fields.compactMap { MACAddress($0) })
+        }
+        rest.bridge?.neighbours.removeAll { macs.contains($0.mac) }
         rest.boundary?.elements.removeAll { $0.agent == name }
         return rest
     }

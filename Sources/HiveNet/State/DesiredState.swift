@@ -18,12 +18,14 @@ extension Bridge {
         // Routing for agents is off as long as no agent may go out.
         let forwards = spec.agents.contains { $0.egress != .none }
         self.init(
-            name: spec.bridge, alias: Mark.bridgeAlias, mac: spec.bridgeMAC, mtu: spec.mtu, up: true, stp: false,
+            name: spec.bridge, alias: Mark.bridgeAlias, mac: spec.bridgeMAC, mtu: spec.mtu, up: true,
+            stp: false,
             multicastSnooping: false,
             addresses4: [addresses4].compactMap(\.self), addresses6: [addresses6].compactMap(\.self),
             ipv4: .strict(forwarding: forwards),
             ipv6: IPv6Settings(
-                disabled: spec.subnet6 == nil, acceptRA: 0, acceptRedirects: 0, proxyNDP: 0, generatesLinkLocal: false),
+                disabled: spec.subnet6 == nil, acceptRA: 0, acceptRedirects: 0, proxyNDP: 0,
+                generatesLinkLocal: false),
             neighbours: spec.agents.flatMap { agent in
                 let mac = NetworkSpec.agentMAC(agent.address4)
                 return [agent.address4.description, agent.address6?.description].compactMap(\.self).map {
@@ -39,7 +41,8 @@ extension IPv4Settings {
     /// `rp_filter` is the larger of both, `route_localnet`, `send_redirects`, `proxy_arp` are either, the rest are both.
     static func strict(forwarding: Bool) -> IPv4Settings {
         IPv4Settings(
-            forwarding: forwarding ? 1 : 0, rpFilter: 1, routeLocalnet: 0, acceptRedirects: 0, sendRedirects: 0,
+            forwarding: forwarding ? 1 : 0, rpFilter: 1, routeLocalnet: 0, acceptRedirects: 0,
+            sendRedirects: 0,
             acceptSourceRoute: 0, proxyARP: 0, arpIgnore: 1)
     }
 }
@@ -48,7 +51,9 @@ extension Agent {
     fileprivate init(_ agent: NetworkSpec.Agent, _ spec: NetworkSpec) {
         let mac = NetworkSpec.agentMAC(agent.address4)
         let own = agent.namespace == .own
-        let gateways = [spec.gateway4.description, agent.address6.flatMap { _ in spec.gateway6?.description }]
+        let gateways = [
+            spec.gateway4.description, agent.address6.flatMap { _ in spec.gateway6?.description },
+        ]
         self.init(
             namespace: NamespaceState(path: agent.namespace.path(agent: agent.name), own: own),
             port: Port(
@@ -63,8 +68,10 @@ extension Agent {
                 ipv6Disabled: agent.address6 == nil, generatesLinkLocal: false,
                 addresses4: [Prefix4(host: agent.address4)],
                 addresses6: agent.address6.map { [Prefix6(host: $0)] } ?? [],
-                gateways4: [spec.gateway4], gateways6: agent.address6 == nil ? [] : [spec.gateway6].compactMap(\.self),
-                neighbours: gateways.compactMap(\.self).map { Neighbour(address: $0, mac: spec.bridgeMAC) }.sorted()),
+                gateways4: [spec.gateway4],
+                gateways6: agent.address6 == nil ? [] : [spec.gateway6].compactMap(\.self),
+                neighbours: gateways.compactMap(\.self).map { Neighbour(address: $0, mac: spec.bridgeMAC) }
+                    .sorted()),
             webPort: agent.webPort, egress: agent.egress)
     }
 }
@@ -87,7 +94,9 @@ extension Boundary {
             elements.append(
                 SetElement(.egress4, [agent.address4], target: chain(for: agent.egress), agent: name))
         }
-        if let port = agent.webPort { elements.append(SetElement(.web4, [agent.address4, port], agent: name)) }
+        if let port = agent.webPort {
+            elements.append(SetElement(.web4, [agent.address4, port], agent: name))
+        }
         guard let address6 = agent.address6 else { return elements }
         elements.append(SetElement(.lease6, [link, mac, address6], agent: name))
         if agent.egress != .none {

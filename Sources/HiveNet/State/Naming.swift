@@ -42,9 +42,11 @@ enum Mark {
         guard alias.hasPrefix(prefix) else { return nil }
         let words = alias.dropFirst(prefix.count).split(separator: " ", maxSplits: 2)
         guard let agent = words.first else { return nil }
-        guard words.count == 3, words[1] == "in" else { return words.count == 1 ? (String(agent), .own) : nil }
+        guard words.count == 3, words[1] == "in" else {
+            return words.count == 1 ? (String(agent), .own) : nil
+        }
         let parts = words[2].split(separator: "/")
-        if parts.count == 4, parts[0] == "proc", parts[2] == "ns", let id = Int32(parts[1]) {
+        if parts.count == 4, let id = Int32(parts[1]), words[2] == "/proc/\(id)/ns/net" {
             return (String(agent), .process(id))
         }
         return (String(agent), .path(String(words[2])))

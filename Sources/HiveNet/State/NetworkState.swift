@@ -11,14 +11,19 @@ public struct NetworkState: Codable, Equatable, Sendable {
     public var boundary: Boundary?
     /// Links that have our mark and belong to no agent, sorted: left by an apply that was cut short. Wanted is none.
     public var strayLinks: [String]
+    /// Files of ours in /run/netns that no agent lives in: of an agent that moved to somebody else's namespace, or without a
+    /// namespace behind them any more. Sorted paths; wanted is none.
+    public var strayNamespaces: [String]
 
     public init(
-        bridge: Bridge? = nil, agents: [String: Agent] = [:], boundary: Boundary? = nil, strayLinks: [String] = []
+        bridge: Bridge? = nil, agents: [String: Agent] = [:], boundary: Boundary? = nil,
+        strayLinks: [String] = [], strayNamespaces: [String] = []
     ) {
         self.bridge = bridge
         self.agents = agents
         self.boundary = boundary
         self.strayLinks = strayLinks
+        self.strayNamespaces = strayNamespaces
     }
 }
 

@@ -27,28 +27,40 @@ extension HostNetwork {
             let exists = insides.existing.contains(name)
             var inside = insides.found[name]
             // A link of that name whose other end is not ours is not the agent's end of the pair.
-            if let record = inside?.record, record.peerIndex != link.map({ UInt32($0.index) })
-                || link?.peerIndex != UInt32(record.index)
+            if let record = inside?.record,
+                record.peerIndex != link.map({ UInt32($0.index) })
+                    || link?.peerIndex != UInt32(record.index)
             {
                 inside = nil
             }
             let agent = Agent(
                 namespace: exists ? NamespaceState(path: place.path(agent: name), own: place == .own) : nil,
-                port: link.map { Port($0, bridge: found.name(of: $0.master), fdb: forwarding?[$0.index] ?? []) },
+                port: link.map {
+                    Port($0, bridge: found.name(of: $0.master), fdb: forwarding?[$0.index] ?? [])
+                },
                 inside: inside?.inside, webPort: webPort, egress: egress)
             // A place where there might be something, and there is nothing: not an agent.
             if agent.namespace == nil && agent.port == nil && agent.egress == nil { continue }
             state.agents[name] = agent
         }
-        try observeHost(links, found.bridge, &facts)
+        let wanted = Set(spec?.agents.map(\.name) ?? [])
+        for agent in NamespaceDirectory.agents() {
+            // A wanted agent's leftover file is replaced when its namespace is made.
+            let isUsed = places[agent] == .own && (insides.existing.contains(agent) || wanted.contains(agent))
+            if !isUsed { state.strayNamespaces.append(NetworkSpec.Namespace.own.path(agent: agent)) }
+        }
+        state.strayNamespaces.sort()
+        try observeHost(links, found, &facts)
         return NetworkObservation(
             state: state, blocked: Self.blocked(tables.counts), blockedInAll: tables.totals, host: facts,
             generation: tables.generation,
             bridgeIndex: found.bridge?.index,
-            linkIndexes: Dictionary(links.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first }),
+            linkIndexes: Dictionary(
+                links.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first }),
             freeIndex: (links.map(\.index).max() ?? 0) + 1,
             chains: Dictionary(
-                tables.tables.map { ($0.label, $0.chains.mapValues(\.definition)) }, uniquingKeysWith: { $1 }))
+                tables.tables.map { ($0.label, $0.chains.mapValues(\.definition)) }, uniquingKeysWith: { $1 })
+        )
     }
 
     private mutating func observe(
@@ -56,7 +68,8 @@ extension HostNetwork {
     ) throws(KernelError) -> Bridge {
         let addresses = try route.addresses(link: link.index)
         return Bridge(
-            name: link.name, alias: link.alias, mac: link.mac ?? MACAddress(bits: 0), mtu: link.mtu, up: link.isUp,
+            name: link.name, alias: link.alias, mac: link.mac ?? MACAddress(bits: 0), mtu: link.mtu,
+            up: link.isUp,
             stp: link.bridge?.stp ?? false, multicastSnooping: link.bridge?.multicastSnooping ?? false,
             addresses4: addresses.compactMap(\.address4).sorted { $0.address < $1.address },
             addresses6: addresses.compactMap(\.address6).sorted { $0.address < $1.address },
@@ -64,11 +77,16 @@ extension HostNetwork {
             neighbours: try route.permanentNeighbours(link: link.index), foreignPorts: foreignPorts)
     }
 
-    private mutating func observeHost(
-        _ links: [LinkRecord], _ bridge: LinkRecord?, _ facts: inout HostFacts
+    fileprivate mutating func observeHost(
+        _ links: [LinkRecord], _ found: Found, _ facts: inout HostFacts
     ) throws(KernelError) {
         let names = Dictionary(links.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
-        for route in try route.routes() where route.link != bridge?.index || bridge == nil {
+        // A bridge that we made under another name goes, and its routes with it.
+        let ours = Set(
+            links.filter {
+                $0.kind == "bridge" && $0.alias == Mark.bridgeAlias || $0.index == found.bridge?.index
+            }.map(\.index))
+        for route in try route.routes() where !(route.link.map(ours.contains) ?? false) {
             let link = route.link.flatMap { names[$0] } ?? "nowhere"
             if let prefix = route.destination4, prefix.length > 0 { facts.routes4.append((prefix, link)) }
             if let prefix = route.destination6, prefix.length > 0 { facts.routes6.append((prefix, link)) }
@@ -76,9 +94,14 @@ extension HostNetwork {
         facts.hasIPv6 = links.contains { $0.ipv6 != nil }
         facts.forwards4 = Sysctl.read("ipv4/ip_forward") == "1"
         facts.forwards6 = Sysctl.read("ipv6/conf/all/forwarding") == "1"
+        // A port is ours by its alias too, when somebody took it out of our group.
+        let ports = Set(found.ports.values.map(\.index))
         facts.foreignLinks = Set(
-            links.filter { $0.group != Mark.group && $0.group != Mark.condemnedGroup && $0.alias != Mark.bridgeAlias }
-                .map(\.name))
+            links.filter {
+                $0.group != Mark.group && $0.group != Mark.condemnedGroup && $0.alias != Mark.bridgeAlias
+                    && !ports.contains($0.index)
+            }
+            .map(\.name))
     }
 
     private static func blocked(_ counts: [(element: SetElement, packets: UInt64)]) -> [String: Blocked] {
@@ -111,8 +134,11 @@ private struct Found {
     func name(of index: UInt32?) -> String? { index.flatMap { namesByIndex[$0] } }
 
     init(links: [LinkRecord], spec: NetworkSpec?, elements: [SetElement]) {
-        namesByIndex = Dictionary(links.map { (UInt32($0.index), $0.name) }, uniquingKeysWith: { first, _ in first })
-        bridge = links.first { $0.kind == "bridge" && $0.alias == Mark.bridgeAlias && spec.map(\.bridge) ?? $0.name == $0.name }
+        namesByIndex = Dictionary(
+            links.map { (UInt32($0.index), $0.name) }, uniquingKeysWith: { first, _ in first })
+        bridge = links.first {
+            $0.kind == "bridge" && $0.alias == Mark.bridgeAlias && spec.map(\.bridge) ?? $0.name == $0.name
+        }
         if bridge == nil, let spec {
             // Ours, with its alias taken away: nobody else has this address.
             bridge = links.first { $0.name == spec.bridge && $0.kind == "bridge" && $0.mac == spec.bridgeMAC }
@@ -121,28 +147,42 @@ private struct Found {
         for agent in NamespaceDirectory.agents() { places[agent] = .own }
         for case let agent? in Set(elements.map(\.agent)) { places[agent] = .own }
         let wanted = Dictionary(
-            (spec?.agents ?? []).map { (LinkName.host(agent: $0.name, prefix: spec?.interfacePrefix ?? ""), $0) },
+            (spec?.agents ?? []).map {
+                (LinkName.host(agent: $0.name, prefix: spec?.interfacePrefix ?? ""), $0)
+            },
             uniquingKeysWith: { first, _ in first })
         for link in links where link.kind == "veth" {
-            let isOurs = link.group == Mark.group || link.group == Mark.condemnedGroup
-            if isOurs || wanted[link.name] != nil, let (agent, place) = link.alias.flatMap(Mark.parse(portAlias:)) {
+            if let (agent, place) = link.alias.flatMap(Mark.parse(portAlias:)) {
+                // Two with one agent's mark: the wanted one is it, or else the first.
+                if let other = ports[agent] {
+                    let isBetter = wanted[link.name]?.name == agent
+                    strays.append(isBetter ? other.name : link.name)
+                    guard isBetter else { continue }
+                }
                 places[agent] = place
                 ports[agent] = link
-            } else if isOurs {
+            } else if link.group == Mark.group || link.group == Mark.condemnedGroup {
                 // Not yet named, or its name taken away: known by the link's name if it is one that is wanted.
-                if let agent = wanted[link.name] { ports[agent.name] = link } else { strays.append(link.name) }
+                if let agent = wanted[link.name] {
+                    ports[agent.name] = link
+                } else {
+                    strays.append(link.name)
+                }
             }
         }
         for agent in spec?.agents ?? [] { places[agent.name] = agent.namespace }
         let portIndexes = Set(ports.values.map(\.index))
         if let bridge {
             foreignPorts = links.filter {
-                $0.master == UInt32(bridge.index) && !portIndexes.contains($0.index) && !strays.contains($0.name)
+                $0.master == UInt32(bridge.index) && !portIndexes.contains($0.index)
+                    && !strays.contains($0.name)
             }.map(\.name).sorted()
         }
         // A bridge that we made under another name.
-        strays += links.filter { $0.kind == "bridge" && $0.alias == Mark.bridgeAlias && $0.index != bridge?.index }
-            .map(\.name)
+        strays += links.filter {
+            $0.kind == "bridge" && $0.alias == Mark.bridgeAlias && $0.index != bridge?.index
+        }
+        .map(\.name)
         strays.sort()
     }
 }

@@ -1,11 +1,15 @@
 /// What has to be done so that what is becomes what is wanted. Pure: looks at nothing but its arguments.
 ///
-/// - Returns: in the order in which `HostNetwork.apply` carries them out: rules; what goes; the bridge; what comes, agent by
+/// - Parameter unwanted: the reason of whatever goes because it is not in `desired`.
+/// - Returns: in the order in which `HostNetwork.apply` carries them out: what goes; rules; the bridge; what comes, agent by
 ///   agent. Empty if there is nothing to do.
-public func plan(desired: NetworkState, observed: NetworkObservation) -> [Change] {
-    var planner = Planner(observed: observed)
-    planner.boundary(desired.boundary)
+public func plan(
+    desired: NetworkState, observed: NetworkObservation, unwanted: String = "not in the configuration"
+) -> [Change] {
+    // What goes comes first: an agent whose link, prefix or bridge is another from now on is no agent of the new rules.
+    var planner = Planner(observed: observed, unwanted: unwanted)
     planner.removals(desired)
+    planner.boundary(desired.boundary)
     planner.bridge(desired.bridge)
     for (name, agent) in desired.agents.sorted(by: { $0.key < $1.key }) { planner.agent(name, agent) }
     planner.leavings(desired)
@@ -14,14 +18,18 @@ public func plan(desired: NetworkState, observed: NetworkObservation) -> [Change
 
 private struct Planner {
     let observed: NetworkObservation
+    /// Why something goes.
+    let unwanted: String
     var changes: [Change] = []
 
     var actual: NetworkState { observed.state }
 
     mutating func add(
-        _ kind: Change.Kind, _ object: String, _ detail: String, _ reason: String, agent: String? = nil, _ step: Step
+        _ kind: Change.Kind, _ object: String, _ detail: String, _ reason: String, agent: String? = nil,
+        _ step: Step
     ) {
-        changes.append(Change(kind: kind, object: object, detail: detail, reason: reason, agent: agent, step: step))
+        changes.append(
+            Change(kind: kind, object: object, detail: detail, reason: reason, agent: agent, step: step))
     }
 
     // MARK: Rules
@@ -29,32 +37,34 @@ private struct Planner {
     mutating func boundary(_ wanted: Boundary?) {
         guard let wanted else { return }
         guard let actual = actual.boundary else {
-            add(.add, "tables", "bridge hive, inet hive", "missing", .tables(.replace))
-            for element in wanted.elements { addElement(element) }
+            add(.add, "tables", "bridge hive, inet hive \(size(wanted))", "missing", .tables(.replace))
             return
         }
-        var kept = Set(actual.elements)
         if wanted.rules != actual.rules {
             let reason = difference(wanted.rules, actual.rules)
             if wanted.rules.filter(TableText.isContainer) == actual.rules.filter(TableText.isContainer) {
                 add(.change, "rules", "of the tables bridge hive, inet hive", reason, .tables(.refresh))
             } else {
-                add(.change, "tables", "bridge hive, inet hive", reason, .tables(.replace))
-                kept = []
+                add(.change, "tables", "bridge hive, inet hive \(size(wanted))", reason, .tables(.replace))
+                return
             }
         }
+        let kept = Set(actual.elements)
         let needed = Set(wanted.elements)
         // An element whose comment or target changed goes and comes again: with one key there can be but one.
         for element in kept.subtracting(needed).sorted() {
             add(
-                .remove, "element", element.description, "not in the configuration", agent: element.agent,
+                .remove, "element", element.description, unwanted, agent: element.agent,
                 .removeElement(element))
         }
-        for element in wanted.elements where !kept.contains(element) { addElement(element) }
+        for element in wanted.elements where !kept.contains(element) {
+            add(.add, "element", element.description, "missing", agent: element.agent, .addElement(element))
+        }
     }
 
-    private mutating func addElement(_ element: SetElement) {
-        add(.add, "element", element.description, "missing", agent: element.agent, .addElement(element))
+    /// Tables that are made anew bring all their elements with them, and those are not told one by one.
+    private func size(_ boundary: Boundary) -> String {
+        "with \(boundary.rules.count { $0.hasPrefix("rule ") }) rules and \(boundary.elements.count) elements"
     }
 
     /// The first rule that is missing or too much, in words.
@@ -73,7 +83,7 @@ private struct Planner {
     // MARK: What goes, before anything comes
 
     mutating func removals(_ desired: NetworkState) {
-        for link in actual.strayLinks {
+        for link in actual.strayLinks where !desired.strayLinks.contains(link) {
             add(.remove, "link", link, "has our mark and belongs to no agent", .removeLink(name: link))
         }
         for (name, agent) in actual.agents.sorted(by: { $0.key < $1.key }) {
@@ -85,20 +95,26 @@ private struct Planner {
             }
             if wanted?.namespace?.own != true, let namespace = agent.namespace, namespace.own {
                 add(
-                    .remove, "namespace", namespace.path, "not in the configuration", agent: name,
+                    .remove, "namespace", namespace.path, unwanted, agent: name,
                     .removeNamespace(path: namespace.path))
             }
         }
-        for link in actual.bridge?.foreignPorts ?? [] where desired.bridge != nil {
+        for path in actual.strayNamespaces where !desired.strayNamespaces.contains(path) {
+            add(.remove, "namespace", path, "no agent lives in it", .removeNamespace(path: path))
+        }
+        for link in actual.bridge?.foreignPorts ?? []
+        where desired.bridge?.foreignPorts.contains(link) == false {
             add(.remove, "port", link, "no agent's", .evict(link: link))
         }
     }
 
     /// Why a pair has to go: for good, or to be made anew.
     private func reasonToRemove(_ port: Port, of agent: Agent, _ wanted: Agent?) -> String? {
-        guard let wanted, let wantedPort = wanted.port else { return "not in the configuration" }
+        guard let wanted, let wantedPort = wanted.port else { return unwanted }
         if port.name != wantedPort.name { return "is to be called \(wantedPort.name)" }
-        if agent.inside == nil, wanted.inside != nil { return "its other end is not in \(wanted.namespace?.path ?? "its namespace")" }
+        if agent.inside == nil, wanted.inside != nil {
+            return "its other end is not in \(wanted.namespace?.path ?? "its namespace")"
+        }
         return nil
     }
 
@@ -112,9 +128,12 @@ private struct Planner {
             add(.add, "bridge", wanted.name, "missing", .createBridge)
         }
         let addresses = wanted.addresses4.map(\.description) + wanted.addresses6.map(\.description)
-        let present = (actual?.addresses4.map(\.description) ?? []) + (actual?.addresses6.map(\.description) ?? [])
+        let present =
+            (actual?.addresses4.map(\.description) ?? []) + (actual?.addresses6.map(\.description) ?? [])
         for address in present where !addresses.contains(address) {
-            add(.remove, "address", "\(address) of \(wanted.name)", "not in the configuration", .removeAddress(address))
+            add(
+                .remove, "address", "\(address) of \(wanted.name)", unwanted,
+                .removeAddress(address))
         }
         for address in addresses where !present.contains(address) {
             add(.add, "address", "\(address) of \(wanted.name)", "missing", .addAddress(address))
@@ -122,12 +141,13 @@ private struct Planner {
         let neighbours = Set(actual?.neighbours ?? [])
         for neighbour in neighbours.subtracting(wanted.neighbours).sorted() {
             add(
-                .remove, "neighbour", "\(neighbour.address) at \(neighbour.mac)", "not in the configuration",
+                .remove, "neighbour", "\(neighbour.address) at \(neighbour.mac)", unwanted,
                 .removeNeighbour(neighbour))
         }
         for neighbour in wanted.neighbours where !neighbours.contains(neighbour) {
             add(
-                .add, "neighbour", "\(neighbour.address) at \(neighbour.mac)", "missing", .addNeighbour(neighbour))
+                .add, "neighbour", "\(neighbour.address) at \(neighbour.mac)", "missing",
+                .addNeighbour(neighbour))
         }
         guard actual != nil else { return }
         // These were dealt with one by one.
@@ -137,7 +157,8 @@ private struct Planner {
         actual?.foreignPorts = wanted.foreignPorts
         if let actual, actual != wanted {
             add(
-                .change, "bridge", wanted.name, differences(wanted: wanted, actual: actual).reason, .configureBridge)
+                .change, "bridge", wanted.name, differences(wanted: wanted, actual: actual).reason,
+                .configureBridge)
         }
     }
 
@@ -153,7 +174,8 @@ private struct Planner {
             reasonToRemove(port, of: actual, wanted) == nil
         else {
             add(
-                .add, "link", wantedPort.name, "to \(insideName) in \(wanted.namespace?.path ?? "")", agent: name,
+                .add, "link", wantedPort.name, "to \(insideName) in \(wanted.namespace?.path ?? "")",
+                agent: name,
                 .makeLink(agent: name))
             return
         }
@@ -169,19 +191,22 @@ private struct Planner {
         }
         for mac in port.fdb where !wantedPort.fdb.contains(mac) {
             add(
-                .remove, "fdb", "\(mac) on \(port.name)", "not in the configuration", agent: name,
+                .remove, "fdb", "\(mac) on \(port.name)", unwanted, agent: name,
                 .removeForwarding(agent: name, mac))
         }
         for mac in wantedPort.fdb where !port.fdb.contains(mac) || port.bridge != wantedPort.bridge {
-            add(.add, "fdb", "\(mac) on \(port.name)", "missing", agent: name, .addForwarding(agent: name, mac))
+            add(
+                .add, "fdb", "\(mac) on \(port.name)", "missing", agent: name,
+                .addForwarding(agent: name, mac))
         }
         if wanted.namespace?.own != true { inside.loopbackUp = nil }
         if inside != wantedInside {
             add(
                 .change, "link", "\(insideName) in \(wanted.namespace?.path ?? "")",
-                differences(wanted: wantedInside, actual: inside).reason, agent: name, .configureInside(agent: name))
+                differences(wanted: wantedInside, actual: inside).reason, agent: name,
+                .configureInside(agent: name))
         }
-        if !port.up {
+        if !port.up, wantedPort.up {
             add(.change, "link", port.name, "up false -> true", agent: name, .raise(agent: name))
         }
     }
@@ -190,10 +215,10 @@ private struct Planner {
 
     mutating func leavings(_ desired: NetworkState) {
         if desired.bridge == nil, let bridge = actual.bridge {
-            add(.remove, "bridge", bridge.name, "not in the configuration", .deleteBridge)
+            add(.remove, "bridge", bridge.name, unwanted, .deleteBridge)
         }
         if desired.boundary == nil, actual.boundary != nil {
-            add(.remove, "tables", "bridge hive, inet hive", "not in the configuration", .tables(.delete))
+            add(.remove, "tables", "bridge hive, inet hive", unwanted, .tables(.delete))
         }
     }
 }

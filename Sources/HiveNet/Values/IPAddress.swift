@@ -47,7 +47,8 @@ public struct IPv4Address: IPAddress {
     /// Reads dotted decimal as inet_pton(3) does: four numbers, no leading zeros, no shortened forms.
     public init?(_ text: String) {
         var address = in_addr()
-        guard inet_pton(AF_INET, text, &address) == 1 else { return nil }
+        // C reads up to a NUL, and takes no notice of what follows it.
+        guard !text.utf8.contains(0), inet_pton(AF_INET, text, &address) == 1 else { return nil }
         self.init(bits: UInt32(bigEndian: address.s_addr))
     }
 
@@ -66,8 +67,9 @@ public struct IPv6Address: IPAddress {
     /// Reads the forms of RFC 4291, section 2.2, as inet_pton(3) does.
     public init?(_ text: String) {
         var address = in6_addr()
-        guard inet_pton(AF_INET6, text, &address) == 1 else { return nil }
-        self.init(bits: withUnsafeBytes(of: address) { UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self)) })
+        guard !text.utf8.contains(0), inet_pton(AF_INET6, text, &address) == 1 else { return nil }
+        self.init(
+            bits: withUnsafeBytes(of: address) { UInt128(bigEndian: $0.loadUnaligned(as: UInt128.self)) })
     }
 
     /// The canonical form of RFC 5952, by inet_ntop(3).

@@ -20,8 +20,11 @@ extension MACAddress: LosslessStringConvertible {
     /// Reads `6a:76:0a:4d:00:02`: six groups of two hexadecimal digits.
     public init?(_ text: String) {
         let groups = text.split(separator: ":", omittingEmptySubsequences: false)
-        let octets = groups.compactMap { $0.count == 2 ? UInt8($0, radix: 16) : nil }
-        guard groups.count == 6, octets.count == 6, !text.contains("+") else { return nil }
+        // Digits alone: Swift's integers take "+1" and "-0" too.
+        let octets = groups.compactMap { group in
+            group.count == 2 && group.allSatisfy(\.isHexDigit) ? UInt8(group, radix: 16) : nil
+        }
+        guard groups.count == 6, octets.count == 6 else { return nil }
         self.init(octets: octets)
     }
 
@@ -52,7 +55,8 @@ func decodeText<Value: LosslessStringConvertible>(
     let container = try decoder.singleValueContainer()
     let text = try container.decode(String.self)
     guard let value = Value(text) else {
-        throw DecodingError.dataCorruptedError(in: container, debugDescription: "'\(text)' is not \(expected)")
+        throw DecodingError.dataCorruptedError(
+            in: container, debugDescription: "'\(text)' is not \(expected)")
     }
     return value
 }

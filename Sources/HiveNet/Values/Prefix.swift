@@ -30,7 +30,8 @@ public struct Prefix<Address: IPAddress>: Hashable, Sendable {
     /// The same prefix with the host bits cleared.
     public var network: Prefix { Prefix(network: first, length: length) }
 
-    private init(network: Address, length: Int) {
+    /// - Parameter length: not checked.
+    init(network: Address, length: Int) {
         self.address = network
         self.length = length
     }

@@ -50,11 +50,11 @@ extension Hivectl {
                 try agents.add(agent, settings, besides: hive.configuration)
                 return .ok
             }
-            // What the kernel has against it is found out before the file is there, and would stop every later apply.
-            try session.check(hive)
-            if hive.leasesChanged { try hive.leases.save(session.state) }
-            try agents.add(agent, settings, besides: hive.configuration)
-            try session.report(try session.apply(hive), json: false)
+            // The file is written when the kernel has had its say: one that cannot be applied would stop every later apply.
+            let applied = try session.apply(hive) {
+                try agents.add(agent, settings, besides: hive.configuration)
+            }
+            try session.report(applied, json: false)
             return .ok
         }
         return command

@@ -23,7 +23,9 @@ extension Hivectl {
             if let agent {
                 let present = try network.observe(nil).state.agents
                 guard present[agent] != nil else {
-                    let hint = nearest(to: agent, among: present.keys.sorted()).map { " Did you mean '\($0)'?" } ?? ""
+                    let hint =
+                        nearest(to: agent, among: present.keys.sorted()).map { " Did you mean '\($0)'?" }
+                        ?? ""
                     throw Failure(.usage, "The kernel has no agent '\(agent)'.\(hint)")
                 }
             }

@@ -32,7 +32,9 @@ extension Hivectl {
                 session.console.print(changes.lines(session.console.style))
                 session.console.remark(changes.isEmpty ? "Nothing to do." : "\(changes.count) to do.")
             }
-            for caution in cautions(about: spec, observed: observed) { session.console.note("hivectl: \(caution)") }
+            for caution in cautions(about: spec, observed: observed) {
+                session.console.note("hivectl: \(caution)")
+            }
             return changes.isEmpty ? .ok : .changes
         } catch let obstacle as Obstacle {
             throw session.failure(obstacle, hive)

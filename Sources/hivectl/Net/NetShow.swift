@@ -17,7 +17,8 @@ extension Hivectl {
         command.usualExits()
         command.example("The whole hive", "hivectl net show")
         command.example(
-            "Packets that agents sent with a false address", "hivectl net show --json | jq '.blocked[].spoof'")
+            "Packets that agents sent with a false address", "hivectl net show --json | jq '.blocked[].spoof'"
+        )
         command.action = { values, console in
             let session = try Session(values, global, console)
             let shown = try ShownNetwork(session, agent: try values[name])
@@ -70,7 +71,9 @@ struct ShownNetwork: Encodable {
         var changes: [Change] = []
         if let spec, let hive {
             changes = plan(desired: try NetworkState(spec), observed: observed)
-            words += obstacles(to: spec, observed: observed).map { "Cannot be applied: \(hive.sentence(for: $0))." }
+            words += obstacles(to: spec, observed: observed).map {
+                "Cannot be applied: \(hive.sentence(for: $0))."
+            }
             words += HiveNet.cautions(about: spec, observed: observed)
         }
         var network = observed.state
@@ -104,7 +107,8 @@ struct ShownNetwork: Encodable {
         }
         let addresses = bridge.addresses4.map(\.description) + bridge.addresses6.map(\.description)
         lines.append(
-            "bridge \(bridge.name)  \(addresses.joined(separator: "  "))  mtu \(bridge.mtu)  \(bridge.up ? "up" : "down")")
+            "bridge \(bridge.name)  \(addresses.joined(separator: "  "))  mtu \(bridge.mtu)  \(bridge.up ? "up" : "down")"
+        )
         if network.boundary == nil { lines.append(style.paint("no rules: nothing is denied", .bad)) }
         lines.append("")
         return lines + table(style)
@@ -112,15 +116,21 @@ struct ShownNetwork: Encodable {
 
     private func differences(_ style: Style) -> [String] {
         guard !drift.isEmpty else { return [] }
+        let file = configuration ?? "the configuration"
+        guard
+            network.bridge != nil || network.boundary != nil
+                || network.agents.values.contains(where: { $0.port != nil })
+        else { return ["Nothing of \(file) is in the kernel: 'hivectl net apply' puts it there."] }
         // Somebody who has not applied yet wants one sentence, not a thousand lines.
         let most = 20
         var lines = [
             style.paint("DRIFT", .bad)
-                + ": the kernel differs from \(configuration ?? "the configuration") in \(drift.count) "
+                + ": the kernel differs from \(file) in \(drift.count) "
                 + "place\(drift.count == 1 ? "" : "s"); 'hivectl net apply' puts it right."
         ]
         lines += drift.prefix(most).map { item in
-            let what = Text.printable([item.object, item.detail].filter { !$0.isEmpty }.joined(separator: " "))
+            let what = Text.printable(
+                [item.object, item.detail].filter { !$0.isEmpty }.joined(separator: " "))
             let reason = item.reason.isEmpty ? "" : " (\(Text.printable(item.reason)))"
             return "  to \(item.action): \(what)\(reason)"
         }
@@ -131,7 +141,7 @@ struct ShownNetwork: Encodable {
     private func table(_ style: Style) -> [String] {
         var table = Table(
             .text("AGENT"), .text("ADDRESS"), .text("LINK"), .text("STATE"), .number("WEB"), .text("EGRESS"),
-            .number("HOST"), .number("PEER"), .number("SPOOFED"), .number("EGRESS"))
+            .number("TO-HOST"), .number("TO-PEER"), .number("SPOOFED"), .number("TO-OUTSIDE"))
         for (name, agent) in network.agents.sorted(by: { $0.key < $1.key }) {
             let count = blocked[name] ?? Blocked()
             let state = Self.state(of: agent)
@@ -144,7 +154,8 @@ struct ShownNetwork: Encodable {
         }
         let lines = table.lines(style)
         return network.agents.isEmpty
-            ? ["no agents"] : lines + ["", "HOST, PEER, SPOOFED and the second EGRESS count blocked packets."]
+            ? ["no agents"]
+            : lines + ["", "TO-HOST, TO-PEER, SPOOFED and TO-OUTSIDE count the packets that were blocked."]
     }
 
     private static func state(of agent: Agent) -> String {

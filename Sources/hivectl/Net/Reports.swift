@@ -25,7 +25,8 @@ struct ChangeReport: Encodable {
                 case .remove: "remove"
                 }
             return Item(
-                action: action, object: change.object, detail: change.detail, reason: change.reason, agent: change.agent)
+                action: action, object: change.object, detail: change.detail, reason: change.reason,
+                agent: change.agent)
         }
     }
 }

@@ -35,34 +35,28 @@ struct Session {
     }
 
     /// Makes the kernel what the hive says.
-    /// - Parameter hive: checked; its leases are saved before the kernel hears of an address.
-    func apply(_ hive: Hive) throws -> AppliedChanges {
+    /// - Parameters:
+    ///   - hive: checked; its leases are saved before the kernel hears of an address, and after the kernel has had its
+    ///     say: what cannot be applied leaves nothing behind.
+    ///   - prepare: what else is to be written then.
+    func apply(_ hive: Hive, prepare: () throws -> Void = {}) throws -> AppliedChanges {
         let spec = try hive.spec()
         var network = try HostNetwork()
-        if hive.leasesChanged {
-            // Whoever cannot change the kernel should not change the leases either.
-            try check(spec, hive, on: &network)
-            try hive.leases.save(state)
-        }
         let progress = console.progress
         do {
-            let applied = try network.apply(spec) { done, total in progress.step("\(done) of \(total) agents") }
-            for caution in cautions(about: spec, observed: applied.observed) { console.note("hivectl: \(caution)") }
+            let applied = try network.apply(spec) {
+                if hive.leasesChanged { try hive.leases.save(state) }
+                try prepare()
+            } progress: { done, total in
+                progress.step("\(done) of \(total) agents")
+            }
+            for caution in cautions(about: spec, observed: applied.observed) {
+                console.note("hivectl: \(caution)")
+            }
             return applied
         } catch let obstacle as Obstacle {
             throw failure(obstacle, hive)
         }
-    }
-
-    /// - Throws: what the kernel has against the hive.
-    func check(_ hive: Hive) throws {
-        var network = try HostNetwork()
-        try check(try hive.spec(), hive, on: &network)
-    }
-
-    private func check(_ spec: NetworkSpec, _ hive: Hive, on network: inout HostNetwork) throws {
-        let observed = try network.observe(spec)
-        if let obstacle = obstacles(to: spec, observed: observed).first { throw failure(obstacle, hive) }
     }
 
     /// What the kernel has against the configuration, in the configuration's own terms.
@@ -94,17 +88,25 @@ extension [Change] {
     }
 }
 
+private let needsRoot = "Hive's network needs root, or the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN."
+
 /// Words and exit codes for errors that are not the command line's.
 func explain(_ error: any Error) -> Failure {
     switch error {
     case let error as HiveError:
-        return Failure(ExitCode(rawValue: error.sysexit) ?? .dataError, error.description + ".")
+        let isQuestion = error.description.last == "?"
+        let sentences = [error.description + (isQuestion ? "" : ".")]
+        guard error.kind == .noPermission else {
+            return Failure(ExitCode(rawValue: error.sysexit) ?? .dataError, sentences)
+        }
+        return Failure(.noPermission, sentences + [needsRoot])
     case let error as KernelError where error.isPermission:
         return Failure(
-            .noPermission, "\(error.description).",
-            "Changing the network needs root, or the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN.")
-    case let error as KernelError where [EOPNOTSUPP, EPROTONOSUPPORT, EAFNOSUPPORT, ENOSYS].contains(error.code):
-        return Failure(.unavailable, "\(error.description).", "The kernel seems to lack a feature that Hive needs.")
+            .noPermission, "\(error.description).", needsRoot)
+    case let error as KernelError
+    where [EOPNOTSUPP, EPROTONOSUPPORT, EAFNOSUPPORT, ENOSYS].contains(error.code):
+        return Failure(
+            .unavailable, "\(error.description).", "The kernel seems to lack a feature that Hive needs.")
     case let error as KernelError: return Failure(.software, "\(error.description).")
     case let error as Obstacle: return Failure(.configuration, "\(error.description).")
     case let error as NotConverged:

@@ -109,7 +109,7 @@ enum Command {
                         "process \(pid) took longer than \(seconds) s:\n\(text(output))\(text(errors))")
                 }
                 usleep(pause)
-                pause = min(pause * 2, 5000)
+                pause = min(pause * 2, 400)
             }
             var status: Int32 = 0
             waitpid(pid, &status, 0)

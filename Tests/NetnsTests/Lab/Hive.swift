@@ -20,8 +20,8 @@ struct TwoAgents {
         func endpoint6(_ port: UInt16) -> Endpoint { Endpoint(address: "\(address6)", port: port) }
     }
 
-    static let gateway4 = IPv4Address("10.77.0.1")!
-    static let gateway6 = IPv6Address("fd77:6869:7665::1")!
+    static let gateway4 = IPv4Address(literal: "10.77.0.1")
+    static let gateway6 = IPv6Address(literal: "fd77:6869:7665::1")
     static let bridgeMAC = MACAddress(bits: 0x6276 << 32 | UInt64(gateway4.bits))
     static let web: UInt16 = 8080
 
@@ -33,13 +33,17 @@ struct TwoAgents {
 
     init(configuration: String = TwoAgents.configuration, outside: Bool = false) throws {
         lab = try Lab()
+        // Off, so that the bridge's layers and those of IP can be told apart. `fire` tries every attack with it on as well.
+        try lab.setBridgeNetfilter(false)
         if outside { try lab.makeOutside() }
         try lab.apply(configuration)
         for name in ["alpha", "beta"] { try lab.waitForLink("eth0", in: "hive-\(name)") }
         alpha = Known(
-            name: "alpha", address4: IPv4Address("10.77.0.2")!, address6: IPv6Address("fd77:6869:7665::2")!)
+            name: "alpha", address4: IPv4Address(literal: "10.77.0.2"),
+            address6: IPv6Address(literal: "fd77:6869:7665::2"))
         beta = Known(
-            name: "beta", address4: IPv4Address("10.77.0.3")!, address6: IPv6Address("fd77:6869:7665::3")!)
+            name: "beta", address4: IPv4Address(literal: "10.77.0.3"),
+            address6: IPv6Address(literal: "fd77:6869:7665::3"))
     }
 
     // MARK: Sending
@@ -78,7 +82,7 @@ struct TwoAgents {
 
     /// The layers of the boundary that a test can take away, as an independent actor would.
     enum Layer: String, CaseIterable, CustomStringConvertible {
-        case port, bridgeTable, early, input, forward, output
+        case port, bridgeTable, early, tracked, input, forward, output
 
         var description: String { rawValue }
     }
@@ -94,7 +98,8 @@ struct TwoAgents {
                 )
             }
         case .bridgeTable: try lab.nft("flush table bridge hive")
-        case .early, .input, .forward, .output: try lab.nft("flush chain inet hive \(layer.rawValue)")
+        case .early, .tracked, .input, .forward, .output:
+            try lab.nft("flush chain inet hive \(layer.rawValue)")
         }
     }
 

@@ -109,6 +109,18 @@ final class Lab {
         }
     }
 
+    /// Whether bridged frames pass the IP hooks too (br_netfilter). Says false where the kernel has no such thing.
+    @discardableResult
+    func setBridgeNetfilter(_ isOn: Bool) throws -> Bool {
+        guard try host({ access("/proc/sys/net/bridge/bridge-nf-call-iptables", F_OK) == 0 }) else {
+            return false
+        }
+        for name in ["iptables", "ip6tables", "arptables"] {
+            try sysctl("bridge/bridge-nf-call-\(name)", isOn ? "1" : "0")
+        }
+        return isOn
+    }
+
     // MARK: Hive
 
     /// The program under test: `HIVECTL`, or beside the running test bundle.

@@ -26,7 +26,7 @@ final class LabThread: @unchecked Sendable {
         let code = pthread_create(
             &thread, nil,
             { argument in
-                Unmanaged<LabThread>.fromOpaque(argument!).takeUnretainedValue().loop()
+                argument.map { Unmanaged<LabThread>.fromOpaque($0).takeUnretainedValue().loop() }
                 return nil
             }, Unmanaged.passUnretained(self).toOpaque())
         guard code == 0 else { throw LabError("cannot start a thread") }
@@ -91,7 +91,7 @@ final class LabThread: @unchecked Sendable {
         let code = pthread_create(
             &thread, nil,
             { argument in
-                Unmanaged<Closure>.fromOpaque(argument!).takeRetainedValue().body()
+                argument.map { Unmanaged<Closure>.fromOpaque($0).takeRetainedValue().body() }
                 return nil
             }, box.toOpaque())
         guard code == 0 else {

@@ -138,7 +138,7 @@ enum Packet {
     }
 
     static func routerAdvert(from: IPv6Address, source: MACAddress) -> Bytes {
-        let all = IPv6Address("ff02::1")!
+        let all = IPv6Address(literal: "ff02::1")
         return ipv6(
             from: from, to: all, next: 58, hopLimit: 255,
             icmpv6(

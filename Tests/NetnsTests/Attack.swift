@@ -1,0 +1,92 @@
+import CNetlink
+import Glibc
+import HiveNet
+import Testing
+
+/// One packet that must not arrive, and everything that keeps it away.
+struct Attack {
+    let name: String
+    /// Who sends.
+    let agent: TwoAgents.Known
+    let frame: [UInt8]
+    /// Tells the packet from every other one.
+    let mark: [UInt8]
+    /// Where it would arrive.
+    let receiver: Socket
+    /// The layers of which each alone keeps it away.
+    let layers: [TwoAgents.Layer]
+    /// The count that grows, or nil where nothing counts.
+    var reason: String?
+    /// What else has to be out of the way for the control: settings of the host that stop it as well.
+    var clear: () throws -> Void = {}
+}
+
+extension TwoAgents {
+    /// Fires an attack: with every layer in place, with each layer alone, and with none of them. Only the last arrives.
+    ///
+    /// That the packet was sent is a fact: it is seen on the host's end of the agent's link before anybody looks whether it
+    /// arrived. From there to its receiver it is one run of the kernel's receive path.
+    func fire(_ attack: Attack, sourceLocation: SourceLocation = #_sourceLocation) throws {
+        let before = try attack.reason.map { try lab.blocked(attack.agent.name)[$0] ?? 0 } ?? 0
+        #expect(
+            try !arrives(attack, within: 30), "\(attack.name): arrived, with every layer in place",
+            sourceLocation: sourceLocation)
+        if let reason = attack.reason {
+            let after = try lab.blocked(attack.agent.name)[reason] ?? 0
+            #expect(
+                after > before, "\(attack.name): was not counted as \(reason)", sourceLocation: sourceLocation
+            )
+        }
+        // Threat 30: bridged frames pass the IP hooks too.
+        if try lab.setBridgeNetfilter(true) {
+            #expect(
+                try !arrives(attack, within: 30), "\(attack.name): arrived, with br_netfilter",
+                sourceLocation: sourceLocation)
+            try lab.setBridgeNetfilter(false)
+        }
+        for layer in attack.layers where attack.layers.count > 1 {
+            try attack.clear()
+            for other in attack.layers where other != layer { try disable(other) }
+            #expect(
+                try !arrives(attack, within: 30), "\(attack.name): \(layer) alone did not stop it",
+                sourceLocation: sourceLocation)
+            try lab.apply()
+        }
+        try attack.clear()
+        for layer in attack.layers { try disable(layer) }
+        #expect(
+            try arrives(attack, within: 1000), "\(attack.name): the control did not arrive either",
+            sourceLocation: sourceLocation)
+        try lab.apply()
+    }
+
+    private func arrives(_ attack: Attack, within milliseconds: Int) throws -> Bool {
+        let port = attack.agent.link
+        let tap = try lab.host { try Socket.packet(port) }
+        // What came late from a control, an answer that quotes it for instance.
+        while attack.receiver.receive(milliseconds: 0) != nil {}
+        try send(attack.frame, as: attack.agent)
+        guard tap.receives(attack.mark, milliseconds: 1000) else {
+            throw LabError("\(attack.name): the packet did not even leave the agent")
+        }
+        return attack.receiver.receives(attack.mark, milliseconds: milliseconds)
+    }
+
+    // MARK: Receivers
+
+    /// A UDP socket of the host, for every address.
+    func hostUDP(_ port: UInt16, ipv6: Bool = false) throws -> Socket {
+        try lab.host { try Socket.udp(Endpoint(address: ipv6 ? "::" : "0.0.0.0", port: port)) }
+    }
+
+    /// Sees every packet of an IP protocol that the host takes for its own, behind the input hook.
+    func hostRaw(_ number: Int32, ipv6: Bool = false) throws -> Socket {
+        try lab.host { try Socket(ipv6 ? AF_INET6 : AF_INET, Int32(SOCK_RAW.rawValue), number) }
+    }
+
+    /// Sees every frame that the bridge hands to the host.
+    func hostBridge() throws -> Socket { try lab.host { try Socket.packet("hive0") } }
+
+    /// Sees every frame that an agent gets.
+    func wire(_ agent: Known) throws -> Socket { try lab.agent(agent.name) { try Socket.packet("eth0") } }
+}
