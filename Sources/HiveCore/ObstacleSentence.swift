@@ -9,8 +9,8 @@ extension Hive {
         case .subnet4IsRouted: key = "network.subnet4"
         case .subnet6IsRouted, .noIPv6: key = "network.subnet6"
         case .linkNameTaken(_, let agent): key = "agents.\(agent)"
-        case .namespaceDoesNotExist(_, let agent), .namespaceIsTheHosts(_, let agent),
-            .namespaceIsShared(_, let agent, _):
+        case .namespaceDoesNotExist(_, let agent), .namespaceIsSymbolicLink(_, let agent),
+            .namespaceIsTheHosts(_, let agent), .namespaceIsShared(_, let agent, _):
             key = "agents.\(agent).namespace"
         }
         return "\(configuration.file): \(key): \(obstacle.description)"

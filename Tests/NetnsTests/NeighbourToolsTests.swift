@@ -22,7 +22,7 @@ import Testing
         // One of the two goes, the other stays.
         try lab.apply("{ agents: { '\(names[1])': {} } }")
         #expect(try lab.agents() == [names[1]])
-        #expect(try lab.difference(from: lab.snapshotOfFreshApply()) == "")
+        try lab.expect(lab.snapshotOfFreshApply())
     }
 
     /// A link of ours that somebody else's takes the name of: refused, and theirs is left alone.
@@ -35,10 +35,10 @@ import Testing
             try lab.write(configuration: text)
             let result = try lab.hivectl("net", "apply")
             #expect(result.status == 78, "\(result)")
-            #expect(try lab.difference(from: before) == "")
+            try lab.expect(before)
         }
         #expect(try lab.hivectl("net", "down").status == 0)
-        #expect(try lab.difference(from: before) == "")
+        try lab.expect(before)
     }
 
     /// The only agents' tables are those named hive: others of whatever priority accept in vain.
@@ -51,7 +51,9 @@ import Testing
         let peer = try lab.agent("beta") { try Socket.tcpListener(Endpoint(address: "0.0.0.0", port: 9000)) }
         let targets = [TwoAgents.gateway4, hive.beta.address4]
         for target in targets {
-            let way = try lab.agent("alpha") { try Socket.connect(Endpoint(address: "\(target)", port: 9000)) }
+            let way = try lab.agent("alpha") {
+                try Socket.connect(Endpoint(address: "\(target)", port: 9000))
+            }
             #expect(way == .timedOut, "\(target): \(way)")
         }
         #expect(!host.isReadable(milliseconds: 0) && !peer.isReadable(milliseconds: 0))
@@ -60,7 +62,9 @@ import Testing
         #expect(try lab.nft("list tables").stdout.contains("foreign"))
         // The control: it is our tables that drop.
         for layer in TwoAgents.Layer.allCases { try hive.disable(layer) }
-        let way = try lab.agent("alpha") { try Socket.connect(Endpoint(address: "\(TwoAgents.gateway4)", port: 9000)) }
+        let way = try lab.agent("alpha") {
+            try Socket.connect(Endpoint(address: "\(TwoAgents.gateway4)", port: 9000))
+        }
         #expect(way == .connected)
     }
 
@@ -68,7 +72,9 @@ import Testing
     @Test func aForeignDropCutsWhatWeAllow() throws {
         let hive = try TwoAgents()
         let lab = hive.lab
-        let listener = try lab.agent("alpha") { try Socket.tcpListener(Endpoint(address: "0.0.0.0", port: 8080)) }
+        let listener = try lab.agent("alpha") {
+            try Socket.tcpListener(Endpoint(address: "0.0.0.0", port: 8080))
+        }
         func connect() throws -> Socket.Connection {
             try lab.host { try Socket.connect(hive.alpha.endpoint4(8080)) }
         }
@@ -91,8 +97,11 @@ import Testing
             var commands = ["add table \(family) foreign"]
             for hook in hooks {
                 commands.append(
-                    "add chain \(family) foreign \(hook) { type filter hook \(hook) priority \(priority); policy \(verdict); }")
-                if verdict == "accept" { commands.append("add rule \(family) foreign \(hook) counter accept") }
+                    "add chain \(family) foreign \(hook) { type filter hook \(hook) priority \(priority); policy \(verdict); }"
+                )
+                if verdict == "accept" {
+                    commands.append("add rule \(family) foreign \(hook) counter accept")
+                }
             }
             try lab.nft(commands.joined(separator: "; "))
         }

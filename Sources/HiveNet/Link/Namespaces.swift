@@ -121,7 +121,7 @@ enum NamespaceDirectory {
     /// Unpins a namespace. It goes away when the last process in it does.
     static func remove(_ path: String) throws(KernelError) {
         // Several mounts may lie over each other; EINVAL: no mount (any more).
-        while umount2(path, Int32(MNT_DETACH)) == 0 {}
+        while umount2(path, Int32(MNT_DETACH) | Int32(UMOUNT_NOFOLLOW)) == 0 {}
         guard errno == EINVAL || errno == ENOENT else { throw .last("unmount \(path)") }
         if unlink(path) != 0, errno != ENOENT { throw .last("remove \(path)") }
     }

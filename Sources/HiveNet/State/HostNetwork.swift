@@ -62,6 +62,8 @@ public enum NamespaceFault: Equatable, Sendable {
     case isAlso(agent: String)
     /// Of a namespace that is somebody else's to make.
     case doesNotExist
+    /// Which may lead somewhere else the next time.
+    case isSymbolicLink
 }
 
 /// What the host does that bears on the hive.

@@ -60,20 +60,32 @@ private struct Look {
     ) throws(KernelError) {
         let buffer = NetlinkSocket.ReceiveBuffer()
         for (agent, place) in places {
-            let path = place.path(agent: agent)
-            guard let namespace = try Descriptor.namespace(path: path) else {
-                if place != .own { faults[agent] = .doesNotExist }
-                continue
+            do throws(KernelError) {
+                try look(agent, place, host, buffer, switcher)
+            } catch  where error.code == ELOOP {
+                // A link in place of a file of ours is replaced, or removed, like any leftover.
+                if place != .own { faults[agent] = .isSymbolicLink }
             }
-            let identity = try NamespaceID(of: namespace)
-            if identity == host {
-                faults[agent] = .isTheHosts
-                continue
-            }
-            try switcher.enter(namespace, "join the network namespace \(path)")
-            var socket = try NetlinkSocket(family: NETLINK_ROUTE, receiveBuffer: buffer)
-            found.append((agent, identity, try socket.inside(own: place == .own)))
         }
+    }
+
+    private mutating func look(
+        _ agent: String, _ place: NetworkSpec.Namespace, _ host: NamespaceID,
+        _ buffer: NetlinkSocket.ReceiveBuffer, _ switcher: borrowing NamespaceSwitch
+    ) throws(KernelError) {
+        let path = place.path(agent: agent)
+        guard let namespace = try Descriptor.namespace(path: path) else {
+            if place != .own { faults[agent] = .doesNotExist }
+            return
+        }
+        let identity = try NamespaceID(of: namespace)
+        guard identity != host else {
+            faults[agent] = .isTheHosts
+            return
+        }
+        try switcher.enter(namespace, "join the network namespace \(path)")
+        var socket = try NetlinkSocket(family: NETLINK_ROUTE, receiveBuffer: buffer)
+        found.append((agent, identity, try socket.inside(own: place == .own)))
     }
 }
 

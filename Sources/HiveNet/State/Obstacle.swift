@@ -8,6 +8,7 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
     case subnet4IsRouted(Prefix4, route: Prefix4, link: String)
     case subnet6IsRouted(Prefix6, route: Prefix6, link: String)
     case namespaceDoesNotExist(String, agent: String)
+    case namespaceIsSymbolicLink(String, agent: String)
     case namespaceIsTheHosts(String, agent: String)
     case namespaceIsShared(String, agent: String, other: String)
     /// The specification has an IPv6 subnet and the kernel no IPv6.
@@ -25,6 +26,8 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
             "the host routes \(route) over \(link), which overlaps with \(subnet)"
         case .namespaceDoesNotExist(let path, let agent):
             "the network namespace \(path) of agent \(agent) does not exist"
+        case .namespaceIsSymbolicLink(let path, let agent):
+            "the network namespace \(path) of agent \(agent) is a symbolic link; name the namespace's own file"
         case .namespaceIsTheHosts(let path, let agent):
             "the network namespace \(path) of agent \(agent) is the host's own"
         case .namespaceIsShared(let path, let agent, let other):
@@ -58,6 +61,7 @@ public func obstacles(to spec: NetworkSpec, observed: NetworkObservation) -> [Ob
         switch host.namespaceFaults[agent.name] {
         case .isTheHosts: found.append(.namespaceIsTheHosts(path, agent: agent.name))
         case .isAlso(let other): found.append(.namespaceIsShared(path, agent: agent.name, other: other))
+        case .isSymbolicLink: found.append(.namespaceIsSymbolicLink(path, agent: agent.name))
         case .doesNotExist: found.append(.namespaceDoesNotExist(path, agent: agent.name))
         case nil: break
         }

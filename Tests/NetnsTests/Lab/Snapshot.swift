@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Synchronization
+import Testing
 
 /// What ip, bridge and nft see of a lab's host and of every namespace under /run/netns, as text that can be compared: without
 /// what differs between two kernels that were set up alike, such as indexes, handles, counts and timers, and sorted.
@@ -145,6 +146,14 @@ extension Lab {
             usleep(20_000)
         }
         return difference
+    }
+
+    /// Records where this host differs from another one.
+    func expect(
+        _ reference: Snapshot, _ what: String = "", sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let difference = try difference(from: reference)
+        if !difference.isEmpty { Issue.record("\(what):\n\(difference)", sourceLocation: sourceLocation) }
     }
 
     func snapshot() throws -> Snapshot { try Snapshot(self) }
