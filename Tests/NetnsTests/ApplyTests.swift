@@ -142,7 +142,7 @@ import Testing
 
     @Test func attachesByProcess() throws {
         let lab = try Lab()
-        let process = try lab.host { try Command.Process(["unshare", "-n", "sleep", "600"]) }
+        let process = try lab.background(["unshare", "-n", "sleep", "600"])
         defer { process.end() }
         // Until it has left the host's namespace, it is refused.
         var result = try lab.host { CommandResult(status: 1, stdout: "", stderr: "") }

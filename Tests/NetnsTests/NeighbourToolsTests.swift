@@ -63,7 +63,7 @@ import Testing
         // The control: it is our tables that drop.
         for layer in TwoAgents.Layer.allCases { try hive.disable(layer) }
         let way = try lab.agent("alpha") {
-            try Socket.connect(Endpoint(address: "\(TwoAgents.gateway4)", port: 9000))
+            try Socket.connect(Endpoint(address: "\(TwoAgents.gateway4)", port: 9000), milliseconds: 5000)
         }
         #expect(way == .connected)
     }
@@ -75,12 +75,12 @@ import Testing
         let listener = try lab.agent("alpha") {
             try Socket.tcpListener(Endpoint(address: "0.0.0.0", port: 8080))
         }
-        func connect() throws -> Socket.Connection {
-            try lab.host { try Socket.connect(hive.alpha.endpoint4(8080)) }
+        func connect(milliseconds: Int32 = 5000) throws -> Socket.Connection {
+            try lab.host { try Socket.connect(hive.alpha.endpoint4(8080), milliseconds: milliseconds) }
         }
         #expect(try connect() == .connected)
         try Self.addForeignTables(lab, 0, verdict: "drop")
-        #expect(try connect() != .connected)
+        #expect(try connect(milliseconds: 150) != .connected)
         #expect(try lab.apply().stdout.isEmpty)
         let show = try lab.hivectl("net", "show")
         #expect(show.status == 0 && !show.stdout.contains("DRIFT"), "\(show)")

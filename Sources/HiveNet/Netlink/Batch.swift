@@ -18,7 +18,12 @@ final class Batch {
         let offset: Int
         /// In the imperative: `create veth hv-alpha`. A closure: the words are needed only on error.
         let operation: () -> String
+        /// The agent that it is for.
+        let agent: String?
     }
+
+    /// The agent that the requests appended from now on are for.
+    var agent: String?
 
     init(capacity: Int = 1 << 14) {
         self.capacity = capacity
@@ -74,7 +79,7 @@ final class Batch {
         _ build: (UnsafeMutablePointer<nlmsghdr>) -> Void
     ) {
         makeRoom(reserve)
-        requests.append(Request(offset: count, operation: operation))
+        requests.append(Request(offset: count, operation: operation, agent: agent))
         build(current)
         count += Int(current.pointee.nlmsg_len + 3) & ~3
     }
@@ -87,7 +92,7 @@ final class Batch {
 
     private func begin(type: UInt16, flags: UInt16, _ operation: @escaping () -> String) {
         makeRoom(1024)
-        requests.append(Request(offset: count, operation: operation))
+        requests.append(Request(offset: count, operation: operation, agent: agent))
         let message: UnsafeMutablePointer<nlmsghdr> = mnl_nlmsg_put_header(base + count)
         message.pointee.nlmsg_type = type
         message.pointee.nlmsg_flags = UInt16(NLM_F_REQUEST) | flags

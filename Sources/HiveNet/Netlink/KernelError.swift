@@ -12,6 +12,8 @@ public struct KernelError: Error, Sendable, CustomStringConvertible {
     public let code: Int32
     /// The kernel's extended acknowledgement, `NLMSGERR_ATTR_MSG`, where it gave one.
     public let explanation: String?
+    /// The agent in whose namespace, or for whose link, it happened: it may be that agent's doing.
+    public internal(set) var agent: String?
     /// The C name of the attribute that the kernel objected to (`NLMSGERR_ATTR_OFFS`).
     public let attribute: String?
 
@@ -26,6 +28,13 @@ public struct KernelError: Error, Sendable, CustomStringConvertible {
 
     /// For a system call that has just failed: takes errno.
     static func last(_ operation: String) -> KernelError { KernelError(operation, code: errno) }
+
+    /// The same error, said of an agent.
+    func of(_ agent: String?) -> KernelError {
+        var error = self
+        error.agent = agent ?? self.agent
+        return error
+    }
 
     public var description: String {
         let words = explanation ?? String(cString: strerror(code))

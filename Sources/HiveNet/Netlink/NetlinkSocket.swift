@@ -297,13 +297,14 @@ struct NetlinkSocket: ~Copyable {
         }
         guard message.header.pointee.nlmsg_flags & UInt16(NLM_F_ACK_TLVS) != 0, message.payload.count > skip
         else {
-            return KernelError(request.operation(), code: code)
+            return KernelError(request.operation(), code: code).of(request.agent)
         }
         let details = Attributes<Acknowledgement>(
             bytes: UnsafeRawBufferPointer(rebasing: message.payload[skip...]))
         return KernelError(
             request.operation(), code: code, explanation: details[.message],
-            attribute: details[.offset].flatMap { batch.attribute(at: Int($0), in: request) })
+            attribute: details[.offset].flatMap { batch.attribute(at: Int($0), in: request) }
+        ).of(request.agent)
     }
 }
 

@@ -72,7 +72,7 @@ extension HostNetwork {
             }
             for agent in job.toConfigure {
                 guard let namespace = try open(agent, desired, switcher) else { continue }
-                try configure(namespace, desired, hasIPv6: hasIPv6, isNew: false, switcher)
+                try configureOrSayWhose(namespace, desired, hasIPv6: hasIPv6, isNew: false, switcher)
             }
         }
     }
@@ -99,6 +99,7 @@ extension HostNetwork {
                 let inside = agent.inside,
                 let index = work.portIndexes[namespace.agent]
             else { continue }
+            batch.agent = namespace.agent
             batch.createPair(
                 port, inside: inside, index: index, bridge: work.bridge, namespace: namespace.descriptor)
             batch.configure(port, index: index, hasIPv6: hasIPv6)
@@ -109,7 +110,19 @@ extension HostNetwork {
         }
         try route.execute(batch)
         for namespace in namespaces {
-            try configure(namespace, desired, hasIPv6: hasIPv6, isNew: true, switcher)
+            try configureOrSayWhose(namespace, desired, hasIPv6: hasIPv6, isNew: true, switcher)
+        }
+    }
+
+    /// What goes wrong inside a namespace is that agent's matter.
+    private func configureOrSayWhose(
+        _ namespace: OpenNamespace, _ desired: NetworkState, hasIPv6: Bool, isNew: Bool,
+        _ switcher: borrowing NamespaceSwitch
+    ) throws(KernelError) {
+        do {
+            try configure(namespace, desired, hasIPv6: hasIPv6, isNew: isNew, switcher)
+        } catch {
+            throw error.of(namespace.agent)
         }
     }
 

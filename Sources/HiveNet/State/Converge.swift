@@ -20,6 +20,17 @@ public struct NotConverged: Error, Sendable, CustomStringConvertible {
     }
 }
 
+/// Everything was applied but for some agents, in whose namespaces something is in the way. They have no link now.
+public struct AgentsCutOff: Error, Sendable, CustomStringConvertible {
+    /// By agent.
+    public let errors: [String: KernelError]
+
+    public var description: String {
+        errors.sorted { $0.key < $1.key }
+            .map { "agent \($0.key) has no network: \($0.value.description)" }.joined(separator: "; ")
+    }
+}
+
 extension HostNetwork {
     /// Looks, plans, and checks that nothing stands in the way.
     /// - Throws: `Obstacle`, `KernelError`.
@@ -36,7 +47,8 @@ extension HostNetwork {
     ///   - prepare: called once, when nothing stands in the way and before anything is changed: for what has to be on disk
     ///     before the kernel hears of it.
     ///   - progress: is told how many agents' links have been made, and of how many.
-    /// - Throws: `Obstacle` before anything was changed, `KernelError`, `NotConverged`, what `prepare` throws.
+    /// - Throws: `Obstacle` before anything was changed, `KernelError`, `NotConverged`, `AgentsCutOff` when all the others
+    ///   are applied, what `prepare` throws.
     public mutating func apply(
         _ spec: NetworkSpec, prepare: () throws -> Void = {}, progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> AppliedChanges {
@@ -76,34 +88,53 @@ extension HostNetwork {
     }
 
     /// Observe, plan, carry out, observe again, until there is nothing left to do.
+    ///
+    /// An agent that gets in the way, from inside its own namespace, is cut off; the others do not wait for it.
     private mutating func converge(
         to goal: Goal, _ prepare: () throws -> Void, _ progress: (Int, Int) -> Void
     ) throws -> AppliedChanges {
         let tables = goal.specification.map(Boundary.tables(for:)) ?? []
         var observed = try observe(goal.specification)
         var done: [Change] = []
+        var failures: [String: KernelError] = [:]
+        var conflicts = 0
         // A foreign change between looking and doing is met by looking again. Somebody who never stops gets an error.
-        let attempts = 8
-        for attempt in 0..<attempts {
-            let wanted = try goal.state(observed)
-            if attempt == 0 { try prepare() }
+        let patience = 8
+        var isFirst = true
+        while true {
+            var wanted = try goal.state(observed)
+            for agent in failures.keys { wanted.cutOff(agent: agent, observed.state) }
+            if isFirst { try prepare() }
+            isFirst = false
             let changes = HiveNet.plan(desired: wanted, observed: observed, unwanted: goal.unwanted)
-            if changes.isEmpty { return AppliedChanges(changes: done, observed: observed, retries: attempt) }
+            if changes.isEmpty { break }
             // A whole pass that left something means more than a race lost.
             if !done.isEmpty { throw NotConverged(remaining: changes) }
             do {
                 try carryOut(changes, desired: wanted, observed: observed, tables: tables, progress: progress)
                 done = changes
             } catch {
-                guard error.isConflict, attempt < attempts - 1 else { throw error }
+                if error.isConflict, conflicts < patience {
+                    conflicts += 1
+                } else if let agent = error.agent, failures[agent] == nil {
+                    failures[agent] = error
+                } else {
+                    throw error
+                }
             }
             observed = try observe(goal.specification)
         }
-        throw NotConverged(remaining: HiveNet.plan(desired: try goal.state(observed), observed: observed))
+        if !failures.isEmpty { throw AgentsCutOff(errors: failures) }
+        return AppliedChanges(changes: done, observed: observed, retries: conflicts)
     }
 }
 
 extension NetworkState {
+    /// The same network, in which an agent keeps its namespace and has no link.
+    mutating func cutOff(agent name: String, _ actual: NetworkState) {
+        agents[name] = Agent(namespace: actual.agents[name]?.namespace)
+    }
+
     /// The same network without one agent.
     func without(agent name: String) -> NetworkState {
         var rest = self

@@ -109,6 +109,11 @@ func explain(_ error: any Error) -> Failure {
             .unavailable, "\(error.description).", "The kernel seems to lack a feature that Hive needs.")
     case let error as KernelError: return Failure(.software, "\(error.description).")
     case let error as Obstacle: return Failure(.configuration, "\(error.description).")
+    case let error as AgentsCutOff:
+        return Failure(
+            .software,
+            error.errors.sorted { $0.key < $1.key }.map { "agent \($0.key) has no network: \($0.value)." }
+                + ["Everything else is applied."])
     case let error as NotConverged:
         return Failure(
             .software, "\(error.description).",

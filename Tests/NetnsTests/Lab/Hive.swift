@@ -37,6 +37,7 @@ struct TwoAgents {
         try lab.setBridgeNetfilter(false)
         if outside { try lab.makeOutside() }
         try lab.apply(configuration)
+        for name in ["alpha", "beta"] { try lab.waitForLink("eth0", in: "hive-\(name)") }
         alpha = Known(
             name: "alpha", address4: IPv4Address(literal: "10.77.0.2"),
             address6: IPv6Address(literal: "fd77:6869:7665::2"))

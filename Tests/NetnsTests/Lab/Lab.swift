@@ -21,8 +21,10 @@ final class Lab {
             guard mount("none", "/", nil, UInt(MS_REC | MS_PRIVATE), nil) == 0 else {
                 throw LabError.last("make mounts private")
             }
-            guard mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") == 0 else {
-                throw LabError.last("mount /run")
+            for path in Self.covered {
+                guard mount("tmpfs", path, "tmpfs", 0, "mode=0755") == 0 else {
+                    throw LabError.last("mount \(path)")
+                }
             }
             mkdir("/run/lab", 0o755)
             mkdir("/run/netns", 0o755)
@@ -31,6 +33,12 @@ final class Lab {
     }
 
     deinit { thread.end() }
+
+    /// Where a lab has empty directories of its own: whatever the product writes by default is written there.
+    private static let covered = ["/run", "/var/lib", "/etc/hive"].filter { path in
+        // (A checkout may be in there.)
+        access(path, F_OK) == 0 && !hivectlPath.hasPrefix(path + "/")
+    }
 
     // MARK: Where things run
 
@@ -53,6 +61,11 @@ final class Lab {
         try host { try Command.run(arguments, seconds: seconds) }
     }
 
+    /// Starts a command that goes on until the lab ends, or is ended before. It does not outlive a test that crashes.
+    func background(_ arguments: [String]) throws -> Command.Process {
+        try host { try Command.Process(arguments, endsWithThread: true) }
+    }
+
     /// Runs a command line that has to succeed. Words are separated by blanks.
     @discardableResult
     func must(_ line: String) throws -> CommandResult {
@@ -68,6 +81,13 @@ final class Lab {
     @discardableResult
     func ip(in namespace: String, _ line: String) throws -> CommandResult {
         try must("ip -n \(namespace) \(line)")
+    }
+
+    /// Many lines for one process.
+    func ipBatch(in namespace: String? = nil, _ lines: [String]) throws {
+        let path = "/run/lab/ip-batch"
+        try write(lines.joined(separator: "\n") + "\n", to: path)
+        try ip("\(namespace.map { "-n \($0) " } ?? "")-batch \(path)")
     }
 
     @discardableResult
@@ -124,10 +144,13 @@ final class Lab {
         [hivectlPath, "--config", configuration, "--state", state] + arguments
     }
 
-    func write(configuration text: String) throws {
+    func write(configuration text: String) throws { try write(text, to: Self.configuration) }
+
+    /// Writes a file where the lab sees it.
+    func write(_ text: String, to path: String) throws {
         try host {
-            guard FileManager.default.createFile(atPath: Self.configuration, contents: Data(text.utf8)) else {
-                throw LabError("cannot write the configuration")
+            guard FileManager.default.createFile(atPath: path, contents: Data(text.utf8)) else {
+                throw LabError("cannot write \(path)")
             }
         }
     }
@@ -161,23 +184,23 @@ final class Lab {
     /// `addresses`, public ones as well as special ones, so that both a reachable and a denied destination really exist.
     func makeOutside(forwarding: Bool = true) throws {
         try ip("netns add outside")
-        try ip("link add uplink type veth peer name eth0 netns outside")
-        try ip("addr add 11.0.0.1/24 dev uplink")
-        try ip("-6 addr add 2a11::1/64 dev uplink nodad")
-        try ip("link set uplink up")
-        try ip(in: "outside", "link set lo up")
-        try ip(in: "outside", "link set eth0 up")
-        try ip(in: "outside", "addr add 11.0.0.2/24 dev eth0")
-        try ip(in: "outside", "-6 addr add 2a11::2/64 dev eth0 nodad")
-        for address in Self.outsideAddresses4 { try ip(in: "outside", "addr add \(address)/32 dev lo") }
-        for address in Self.outsideAddresses6 {
-            try ip(in: "outside", "-6 addr add \(address)/128 dev lo nodad")
-        }
-        try ip("route add default via 11.0.0.2")
-        try ip("-6 route add default via 2a11::2")
+        try ipBatch([
+            "link add uplink type veth peer name eth0 netns outside", "addr add 11.0.0.1/24 dev uplink",
+            "addr add 2a11::1/64 dev uplink nodad", "link set uplink up",
+        ])
         // The outside knows the agents' networks: what arrives straight from them is answered, and it can try them.
-        try ip(in: "outside", "route add 10.77.0.0/16 via 11.0.0.1")
-        try ip(in: "outside", "-6 route add fd77:6869:7665::/64 via 2a11::1")
+        try ipBatch(
+            in: "outside",
+            [
+                "link set lo up", "link set eth0 up", "addr add 11.0.0.2/24 dev eth0",
+                "addr add 2a11::2/64 dev eth0 nodad",
+            ]
+                + Self.outsideAddresses4.map { "addr add \($0)/32 dev lo" }
+                + Self.outsideAddresses6.map { "addr add \($0)/128 dev lo nodad" }
+                + ["route add 10.77.0.0/16 via 11.0.0.1", "route add fd77:6869:7665::/64 via 2a11::1"])
+        try ipBatch(["route add default via 11.0.0.2", "route add default via 2a11::2"])
+        try waitForLink("uplink")
+        try waitForLink("eth0", in: "outside")
         if forwarding {
             try sysctl("ipv4/ip_forward", "1")
             try sysctl("ipv6/conf/all/forwarding", "1")

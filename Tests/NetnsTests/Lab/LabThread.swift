@@ -65,9 +65,12 @@ final class LabThread: @unchecked Sendable {
     }
 
     /// Runs a closure on a new thread that begins in this one's namespaces and first joins another network namespace.
+    ///
+    /// The thread stays on one processor, see `Lab.settle`.
     func run<Result>(in namespace: String, _ body: @escaping () throws -> Result) throws -> Result {
         try run {
             let work = Work {
+                try Processor.stay()
                 let descriptor = open(namespace, O_RDONLY | O_CLOEXEC)
                 guard descriptor >= 0 else { throw LabError.last("open \(namespace)") }
                 defer { close(descriptor) }

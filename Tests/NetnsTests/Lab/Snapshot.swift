@@ -104,9 +104,12 @@ struct Snapshot: Equatable, CustomStringConvertible {
             for link in try FileManager.default.contentsOfDirectory(atPath: directory) {
                 let names = settingNames.withLock { known in
                     if let names = known[family] { return names }
+                    // These two spin in the kernel for as long as somebody else holds its rtnl lock. `ip -d` shows the
+                    // first one too, and the second cannot be read.
                     let names = try? FileManager.default.contentsOfDirectory(atPath: "\(directory)/\(link)")
-                    known[family] = names?.sorted()
-                    return names?.sorted() ?? []
+                        .filter { !["addr_gen_mode", "stable_secret"].contains($0) }.sorted()
+                    known[family] = names
+                    return names ?? []
                 }
                 var words = "\(place) sysctl \(family) \(link)"
                 for name in names {
@@ -130,7 +133,7 @@ struct Snapshot: Equatable, CustomStringConvertible {
         defer { close(file) }
         return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 256) { bytes in
             let count = read(file, bytes.baseAddress, bytes.count)
-            // Without the line feed. (`stable_secret` cannot be read.)
+            // Without the line feed.
             return count < 1 ? "" : String(decoding: bytes[..<(count - 1)], as: UTF8.self)
         }
     }
