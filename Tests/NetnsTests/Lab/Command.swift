@@ -17,7 +17,7 @@ struct CommandResult: CustomStringConvertible {
 
 enum Command {
     /// Runs a command in the calling thread's namespaces. After the time limit it is killed.
-    static func run(_ arguments: [String], seconds: Double = 60) throws -> CommandResult {
+    static func run(_ arguments: [String], seconds: Double = 150) throws -> CommandResult {
         let process = try Process(arguments)
         return try process.wait(seconds: seconds)
     }
@@ -25,6 +25,7 @@ enum Command {
     /// A child process, with its output in unlinked files: no pipe that could fill up.
     final class Process {
         let pid: pid_t
+        private let arguments: [String]
         private let output: Int32
         private let errors: Int32
         private var isReaped = false
@@ -32,7 +33,7 @@ enum Command {
         /// - Parameter endsWithThread: the kernel kills it when the calling thread ends, and so when the tests crash
         ///   (PR_SET_PDEATHSIG). For what runs long, and holds its namespaces.
         init(_ command: [String], endsWithThread: Bool = false) throws {
-            let arguments = (endsWithThread ? ["setpriv", "--pdeathsig", "KILL", "--"] : []) + command
+            arguments = (endsWithThread ? ["setpriv", "--pdeathsig", "KILL", "--"] : []) + command
             output = try Self.scratchFile()
             errors = try Self.scratchFile()
             var actions = posix_spawn_file_actions_t()
@@ -99,14 +100,20 @@ enum Command {
             return waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_signo == 0
         }
 
+        /// Where the kernel has it, for root to see.
+        private var stack: String {
+            (try? String(contentsOfFile: "/proc/\(pid)/stack", encoding: .utf8)) ?? ""
+        }
+
         func wait(seconds: Double) throws -> CommandResult {
             let deadline = ContinuousClock.now + .milliseconds(Int(seconds * 1000))
             var pause: UInt32 = 200
             while isRunning {
                 guard ContinuousClock.now < deadline else {
+                    let place = stack
                     end()
                     throw LabError(
-                        "process \(pid) took longer than \(seconds) s:\n\(text(output))\(text(errors))")
+                        "\(arguments) took longer than \(seconds) s:\n\(text(output))\(text(errors))\(place)")
                 }
                 usleep(pause)
                 pause = min(pause * 2, 400)

@@ -57,7 +57,7 @@ final class Lab {
     // MARK: Commands
 
     @discardableResult
-    func run(_ arguments: [String], seconds: Double = 60) throws -> CommandResult {
+    func run(_ arguments: [String], seconds: Double = 150) throws -> CommandResult {
         try host { try Command.run(arguments, seconds: seconds) }
     }
 
@@ -136,7 +136,7 @@ final class Lab {
     }()
 
     @discardableResult
-    func hivectl(_ arguments: String..., seconds: Double = 120) throws -> CommandResult {
+    func hivectl(_ arguments: String..., seconds: Double = 150) throws -> CommandResult {
         try run(Self.commandLine(arguments), seconds: seconds)
     }
 

@@ -4,20 +4,16 @@ import HiveNet
 extension Packet {
     // MARK: Beside Ethernet II
 
-    static let rarpType: UInt16 = 0x8035, mplsType: UInt16 = 0x8847, lldpType: UInt16 = 0x88cc
-    static let eapolType: UInt16 = 0x888e, localType: UInt16 = 0x88b5
+    static let eapolType: UInt16 = 0x888e, lldpType: UInt16 = 0x88cc
+    /// For local experiments (IEEE 802): nobody listens to it.
+    static let localType: UInt16 = 0x88b5
     /// Tag protocol identifiers, for `ethernet(tags:)`. A tag of (TPID, 0) has priority only.
-    static let vlanType: UInt16 = 0x8100, providerType: UInt16 = 0x88a8, oldProviderType: UInt16 = 0x9100
+    static let vlanType: UInt16 = 0x8100, providerType: UInt16 = 0x88a8
 
     /// IEEE 802.3: a length where Ethernet II has a type, then LLC.
     static func llc(to: MACAddress, from: MACAddress, dsap: UInt8, ssap: UInt8, _ payload: Bytes) -> Bytes {
         let content: Bytes = [dsap, ssap, 3] + payload
         return ethernet(to: to, from: from, type: UInt16(content.count), content)
-    }
-
-    /// RFC 1042: a type again, behind LLC. Some stacks take the payload for the real thing.
-    static func snap(to: MACAddress, from: MACAddress, type: UInt16, _ payload: Bytes) -> Bytes {
-        llc(to: to, from: from, dsap: 0xaa, ssap: 0xaa, [0, 0, 0] + be16(type) + payload)
     }
 
     /// A configuration BPDU (IEEE 802.1D, 9.3.1) with the best of all priorities: "I am the root".

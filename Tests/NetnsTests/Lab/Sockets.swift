@@ -161,3 +161,9 @@ extension [UInt8] {
         }
     }
 }
+
+/// A control: what has to connect may take its time on a busy machine.
+func connects(_ body: () throws -> Socket.Connection) rethrows -> Bool {
+    for _ in 0..<40 where try body() == .connected { return true }
+    return false
+}

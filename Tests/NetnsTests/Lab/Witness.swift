@@ -1,90 +1,25 @@
 import Foundation
-import HiveNet
+import Glibc
 
-/// What `ip`, `bridge` and `nft` say, as values: witnesses that share no code with the product.
+/// What `ip` says, as values: a witness that shares no code with the product. (For all of the kernel at once: `Snapshot`.)
 enum Witness {
-    /// A link, by `ip -j -d link`.
+    /// A link, by `ip -j link`.
     struct Link: Decodable {
-        let ifindex: Int
         let ifname: String
-        let flags: [String]
-        let mtu: Int
         let operstate: String
-        let address: String?
-        let master: String?
-        let ifalias: String?
-        /// The number of the namespace that the other end of a veth pair is in.
-        let linkNetnsid: Int?
-        let group: String?
-        var isUp: Bool { flags.contains("UP") }
-    }
-
-    /// A bridge port, by `bridge -j -d link`.
-    struct Port: Decodable {
-        let ifname: String
-        let master: String
-        let state: String
-        let hairpin, `guard`, learning, flood, mcastFlood, bcastFlood, neighSuppress, isolated, locked: Bool
-    }
-
-    /// A static or learned entry of a bridge's table, by `bridge -j fdb`.
-    struct ForwardingEntry: Decodable {
-        let mac: String
-        let ifname: String
-        let state: String?
-        let master: String?
     }
 
     /// A neighbour, by `ip -j neigh`.
     struct Neighbour: Decodable {
         let dst: String
         let lladdr: String?
-        let dev: String?
-        let state: [String]
-    }
-
-    fileprivate struct Addressed: Decodable {
-        struct Address: Decodable {
-            let local: String
-            let prefixlen: Int
-        }
-        let ifname: String
-        let addrInfo: [Address]
-    }
-
-    fileprivate struct Ruleset: Decodable {
-        struct Entry: Decodable {
-            struct Named: Decodable {
-                let family, table, name: String
-                let prio: Int?
-                let policy: String?
-            }
-            struct Rule: Decodable { let family, table, chain: String }
-            let chain: Named?
-            let rule: Rule?
-        }
-        let nftables: [Entry]
-    }
-
-    /// A chain, by `nft -j list ruleset`.
-    struct Chain: Equatable {
-        /// Of base chains only, as is the policy.
-        let priority: Int?
-        let policy: String?
-        let rules: Int
     }
 }
 
 extension Lab {
-    private func witness<Value: Decodable>(_ line: String) throws -> Value {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        let text = try must(line).stdout
-        return try decoder.decode(Value.self, from: Data(text.utf8))
-    }
-
     private func ip<Value: Decodable>(_ namespace: String?, _ line: String) throws -> Value {
-        try witness("ip -j -d \(namespace.map { "-n \($0) " } ?? "")\(line)")
+        let text = try must("ip -j \(namespace.map { "-n \($0) " } ?? "")\(line)").stdout
+        return try JSONDecoder().decode(Value.self, from: Data(text.utf8))
     }
 
     /// By name.
@@ -104,36 +39,8 @@ extension Lab {
         throw LabError("link \(name) in \(namespace ?? "the lab") does not come up")
     }
 
-    /// Addresses with their prefix lengths, by link.
-    func addresses(in namespace: String? = nil) throws -> [String: Set<String>] {
-        let links: [Witness.Addressed] = try ip(namespace, "addr show")
-        return Dictionary(links.map { ($0.ifname, Set($0.addrInfo.map { "\($0.local)/\($0.prefixlen)" })) }) {
-            $1
-        }
-    }
-
     func neighbours(in namespace: String? = nil) throws -> [Witness.Neighbour] {
         try ip(namespace, "neigh show")
-    }
-
-    /// By name.
-    func ports() throws -> [String: Witness.Port] {
-        let ports: [Witness.Port] = try witness("bridge -j -d link show")
-        return Dictionary(ports.map { ($0.ifname, $0) }) { $1 }
-    }
-
-    func forwardingTable() throws -> [Witness.ForwardingEntry] { try witness("bridge -j fdb show") }
-
-    /// By family, table and name: `chains()["inet hive input"]`.
-    func chains() throws -> [String: Witness.Chain] {
-        let ruleset: Witness.Ruleset = try witness("nft -j list ruleset")
-        let rules = ruleset.nftables.compactMap(\.rule).reduce(into: [String: Int]()) {
-            $0["\($1.family) \($1.table) \($1.chain)", default: 0] += 1
-        }
-        return ruleset.nftables.compactMap(\.chain).reduce(into: [:]) { chains, chain in
-            let name = "\(chain.family) \(chain.table) \(chain.name)"
-            chains[name] = Witness.Chain(priority: chain.prio, policy: chain.policy, rules: rules[name] ?? 0)
-        }
     }
 
     /// What /proc/sys/net says on the host.

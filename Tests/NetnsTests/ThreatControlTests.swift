@@ -1,0 +1,104 @@
+import Glibc
+import HiveNet
+import Testing
+
+/// Threats 15 and 18: an agent that plays router, DHCP server or switch. Numbers are those of docs/threat-model.md.
+@Suite struct ThreatControlTests {
+    // MARK: 15
+
+    /// To another agent, in frames that are addressed to it: nothing has to be flooded.
+    @Test func offersAndRedirectsToAnotherAgent() throws {
+        let hive = try TwoAgents()
+        let (alpha, beta) = (hive.alpha, hive.beta)
+        let wire = try hive.wire(beta)
+        let mark = TwoAgents.mark("a better way")
+        let router = IPv6Address(literal: "fe80::1")
+        let about4 = Packet.ipv4(
+            from: beta.address4, to: IPv4Address(literal: "11.1.1.1"), protocol: 17,
+            Packet.udp(beta.address4, 4000, IPv4Address(literal: "11.1.1.1"), 53, mark))
+        let redirect6 = Packet.redirect(
+            from: router, to: beta.address6, gateway: alpha.address6,
+            target: IPv6Address(literal: "2a11:1::1"),
+            mac: alpha.mac)
+        let packets: [(String, UInt16, [UInt8], [UInt8], String)] = [
+            (
+                "DHCP offer", Packet.ipv4Type,
+                Packet.dhcpOffer(from: alpha.address4, offer: beta.address4, to: beta.mac, mark), mark, "peer"
+            ),
+            (
+                "DHCP offer in the gateway's name", Packet.ipv4Type,
+                Packet.dhcpOffer(from: TwoAgents.gateway4, offer: beta.address4, to: beta.mac, mark), mark,
+                "spoof"
+            ),
+            (
+                "DHCPv6 advertisement", Packet.ipv6Type,
+                Packet.dhcpv6Advertise(from: alpha.address6, to: beta.address6, mark), mark, "peer"
+            ),
+            (
+                "DHCPv6 advertisement from a link-local address", Packet.ipv6Type,
+                Packet.dhcpv6Advertise(from: router, to: beta.address6, mark), mark, "spoof"
+            ),
+            (
+                "redirect in the gateway's name", Packet.ipv4Type,
+                Packet.redirect(
+                    from: TwoAgents.gateway4, to: beta.address4, gateway: alpha.address4, about: about4),
+                mark,
+                "spoof"
+            ),
+            ("redirect by ICMPv6", Packet.ipv6Type, redirect6, redirect6, "spoof"),
+        ]
+        for (name, type, packet, mark, reason) in packets {
+            try hive.fire(
+                Attack(
+                    name: name, agent: alpha,
+                    frame: Packet.ethernet(to: beta.mac, from: alpha.mac, type: type, packet), mark: mark,
+                    receiver: wire, layers: [.port, .bridgeTable], reason: reason))
+        }
+    }
+
+    @Test func redirectsToTheHost() throws {
+        let hive = try TwoAgents()
+        let alpha = hive.alpha
+        let mark = TwoAgents.mark("by way of me")
+        let about = Packet.ipv4(
+            from: TwoAgents.gateway4, to: hive.beta.address4, protocol: 17,
+            Packet.udp(TwoAgents.gateway4, 4000, hive.beta.address4, 53, mark))
+        try hive.fire(
+            Attack(
+                name: "redirect", agent: alpha,
+                frame: Packet.ethernet(
+                    to: TwoAgents.bridgeMAC, from: alpha.mac, type: Packet.ipv4Type,
+                    Packet.redirect(
+                        from: alpha.address4, to: TwoAgents.gateway4, gateway: alpha.address4, about: about)),
+                mark: mark, receiver: try hive.hostRaw(Int32(IPPROTO_ICMP)),
+                layers: [.early, .tracked, .input],
+                reason: "host"))
+    }
+
+    // MARK: 18
+
+    /// What switches and their ports say to each other, between agents. (Where nothing is said about it, the bridge passes on
+    /// BPDUs, since it has no spanning tree of its own, but neither EAPOL nor LLDP: the control lets it.)
+    @Test func whatSwitchesSay() throws {
+        let hive = try TwoAgents()
+        let wire = try hive.wire(hive.beta)
+        let mark = TwoAgents.mark("I am a switch")
+        func frame(_ last: UInt64, _ type: UInt16) -> [UInt8] {
+            Packet.ethernet(
+                to: MACAddress(bits: 0x0180_c200_0000 | last), from: hive.alpha.mac, type: type, mark)
+        }
+        let frames: [(String, [UInt8], String?)] = [
+            ("BPDU", Packet.bpdu(from: hive.alpha.mac, mark), "spoof"),
+            ("EAPOL", frame(3, Packet.eapolType), "spoof"),
+            // No hook sees it: br_handle_frame() leaves it to whoever listens on the port.
+            ("LLDP", frame(14, Packet.lldpType), nil),
+        ]
+        for (name, frame, reason) in frames {
+            try hive.fire(
+                Attack(
+                    name: name, agent: hive.alpha, frame: frame, mark: mark, receiver: wire,
+                    layers: [.port, .bridgeTable], reason: reason,
+                    clear: { try hive.lab.ip("link set hive0 type bridge group_fwd_mask 0x4008") }))
+        }
+    }
+}
