@@ -6,6 +6,7 @@ extension Hive {
         let key: String
         switch obstacle {
         case .bridgeNameTaken: key = "network.bridge"
+        case .prefixTaken: key = "network.interfacePrefix"
         case .subnet4IsRouted: key = "network.subnet4"
         case .subnet6IsRouted, .noIPv6: key = "network.subnet6"
         case .linkNameTaken(_, let agent): key = "agents.\(agent)"

@@ -175,12 +175,15 @@ struct BoundaryTests {
     private func endsUnconditionally(_ rule: Rule) -> Bool {
         let conditions = rule.expressions.filter { expression in
             switch expression {
-            case .counter, .verdict: false
+            case .counter, .verdict, .masquerade: false
             default: true
             }
         }
-        guard case .verdict = rule.expressions.last else { return false }
-        return conditions.isEmpty
+        switch rule.expressions.last {
+        // nft_masq_eval always gives a verdict.
+        case .verdict, .masquerade: return conditions.isEmpty
+        default: return false
+        }
     }
 
     /// A chain that is gone to does not return, and at its end the base chain's policy is to accept: so none may end.

@@ -58,9 +58,6 @@ import Testing
         Wrong("bad name: too long", "{ agents: { '\(String(repeating: "a", count: 64))': {} } }", "63"),
         Wrong("bridge name taken", "{ network: { bridge: 'elsewhere0' } }", "network.bridge", "elsewhere0"),
         Wrong(
-            "link name taken", "{ agents: { alpha: { address4: '10.77.0.2' }, taken: {} } }", "agents.taken",
-            "hv-taken"),
-        Wrong(
             "namespace missing", "{ agents: { alpha: { namespace: '/run/netns/none' } } }",
             "agents.alpha.namespace", "/run/netns/none"),
         Wrong(
@@ -105,7 +102,6 @@ import Testing
         try lab.ip("link set elsewhere0 up")
         try lab.ip("route add 192.168.0.0/16 dev elsewhere0")
         try lab.ip("-6 route add fd99::/48 dev elsewhere0")
-        try lab.ip("link add hv-taken type veth peer name taken")
         try lab.ip("netns add mine")
         for command in [
             "touch /run/lab/plain /run/netns/host /run/netns/mine-too",
@@ -242,7 +238,7 @@ import Testing
         try lab.apply("{ agents: { alpha: {} } }")
         let before = try lab.snapshot()
         for arguments in [
-            ["taken"], ["alpha"], ["beta", "--address4", "10.99.0.1"],
+            ["alpha"], ["beta", "--address4", "10.99.0.1"],
             ["beta", "--namespace", "/run/netns/none"],
             ["beta", "--namespace", "/run/netns/host"], ["beta", "--web-port", "0"],
             ["beta", "--egress", "everything"],

@@ -155,6 +155,10 @@ public struct Boundary: Codable, Equatable, Sendable {
             Chain("forward", .forward(0)) {
                 Rule("never from agent to agent", bridge, toBridge, .goto("denied_peer"))
                 Rule("never from agent to agent", bridge, toPorts, .goto("denied_peer"))
+                // An error that an agent makes up names somebody else's connection. What belongs to none is not masqueraded.
+                Rule(
+                    "only what is of a connection of its own", bridge, .neitherNewNorEstablished,
+                    .goto("denied_egress"))
                 Rule("outside", bridge, .goto("to_outside"))
                 Rule("IP on a port itself has gone round the bridge", ports, .goto("denied_host"))
                 Rule("answers to agents", toBridge, .established, .isReply, .accept)
@@ -168,7 +172,10 @@ public struct Boundary: Codable, Equatable, Sendable {
                 Rule("only by way of the bridge", toPorts, .goto("denied_local"))
             },
             Chain("to_agent") {
-                Rule("what is under way, and errors about it", .establishedOrRelated, .accept)
+                // Of TCP only: another user could go on with a UDP flow of root's, from the same port.
+                Rule("what is under way", .transport(.tcp), .established, .accept)
+                Rule("errors about it", .transport(.icmp), .related, .accept)
+                Rule("errors about it", .transport(.icmpv6), .related, .accept)
                 Rule("root", .user(0), .accept)
                 for user in spec.gatewayUsers.sorted() {
                     Rule("the gateway, to web ports", .user(user), .goto("gateway"))
@@ -184,9 +191,17 @@ public struct Boundary: Codable, Equatable, Sendable {
                 Rule("an agent's web port", .web(in: .web6), .accept)
                 Rule("nothing else", .goto("denied_local"))
             },
+            // From the ephemeral ports, whatever port an agent sends from: it would otherwise take that port of the host's
+            // address away from the host's own services.
             Chain("postrouting", .sourceNAT(100)) {
-                Rule("agents share the host's address", .from(ours4), .notOutput(spec.bridge), .masquerade)
-                Rule("agents share the host's address", .from(ours6), .notOutput(spec.bridge), .masquerade)
+                Rule(
+                    "agents share the host's address", bridge, .notOutput(spec.bridge), .goto("share_address")
+                )
+            },
+            Chain("share_address") {
+                Rule("never a port of the host's services", .transport(.tcp), .masquerade(to: 32768...60999))
+                Rule("never a port of the host's services", .transport(.udp), .masquerade(to: 32768...60999))
+                Rule("what has no ports", .masquerade)
             },
             denied("spoof", nil), denied("host", .host), denied("peer", .peer), denied("egress", .egress),
             denied("outside", nil), denied("local", nil),

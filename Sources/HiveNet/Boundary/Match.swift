@@ -10,7 +10,13 @@ extension Match {
     static var drop: Match { [.verdict(.drop)] }
     static func goto(_ chain: String) -> Match { [.verdict(.goto(chain))] }
     static func count(_ counter: String) -> Match { [.counter(counter)] }
-    static var masquerade: Match { [Expression.masquerade] }
+    static var masquerade: Match { [.masquerade(hasPorts: false)] }
+    static func masquerade(to ports: ClosedRange<UInt16>) -> Match {
+        [
+            .load(ports.lowerBound.keyOctets, .portMinimum), .load(ports.upperBound.keyOctets, .portMaximum),
+            .masquerade(hasPorts: true),
+        ]
+    }
 
     // MARK: Links
 

@@ -121,7 +121,10 @@ extension Match {
     }
     static var established: Match { state(0x02) }
     static var related: Match { state(0x04) }
-    static var establishedOrRelated: Match { state(0x06) }
+    /// Related, invalid or untracked.
+    static var neitherNewNorEstablished: Match {
+        [.connection(.state), .mask([0x0a, 0, 0, 0]), .compare(.equal, [0, 0, 0, 0])]
+    }
     /// `ct direction reply`: goes the other way than the packet that opened the connection.
     static var isReply: Match { [.connection(.direction), .compare(.equal, [1])] }
     /// `meta skuid`: whose socket it comes from.

@@ -42,7 +42,11 @@ extension Batch {
     ) {
         append(
             RTM_DELADDR, flags: 0, header: ifaddrmsg(prefix, index), operation(), of: AddressScope.self
-        ) { $0.put(.local, prefix.address) }
+        ) {
+            $0.put(.local, prefix.address)
+            // Without it the prefix length is not looked at, and another address may go (inet_rtm_deladdr).
+            $0.put(.address, prefix.address)
+        }
     }
 
     private func ifaddrmsg<Address>(_ prefix: Prefix<Address>, _ index: Int32) -> CNetlink.ifaddrmsg {

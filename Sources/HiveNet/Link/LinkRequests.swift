@@ -35,6 +35,13 @@ extension Batch {
     /// - Parameter actual: what there is. Its MAC is not set again where it is right: that flushes the neighbours
     ///   (`neigh_changeaddr`).
     func configure(_ bridge: Bridge, actual: Bridge?, index: Int32, hasIPv6: Bool) {
+        if let actual, actual.mtu != bridge.mtu {
+            // By itself, and before the rest: below 1280 the kernel has taken IPv6 off the link, settings and all.
+            append(
+                RTM_SETLINK, flags: 0, header: header(index), "set the MTU of \(bridge.name)",
+                of: LinkScope.self
+            ) { $0.put(.mtu, bridge.mtu) }
+        }
         append(
             RTM_NEWLINK, flags: 0, header: header(index), "configure bridge \(bridge.name)",
             of: LinkScope.self

@@ -12,7 +12,7 @@ extension Attribute where Scope == RouteScope, Value: IPAddress {
     static var destination: Self { .init(RTA_DST.rawValue, "RTA_DST") }
 }
 
-/// A unicast route of a main table.
+/// A route of a main table. (Without a link: one that leads nowhere, such as `unreachable`.)
 struct RouteRecord {
     let link: Int32?
     let destination4: Prefix4?
@@ -82,7 +82,9 @@ extension NetlinkSocket {
 extension RouteRecord {
     fileprivate init?(_ message: NetlinkSocket.Message) {
         guard let (header, attributes) = message.parse(rtmsg.self, of: RouteScope.self),
-            Int32(header.rtm_type) == Int32(RTN_UNICAST), header.rtm_flags & UInt32(RTM_F_CLONED) == 0,
+            [RTN_UNICAST, RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT, RTN_THROW].map({ Int32($0) })
+                .contains(
+                    Int32(header.rtm_type)), header.rtm_flags & UInt32(RTM_F_CLONED) == 0,
             attributes[.table] == UInt32(RT_TABLE_MAIN.rawValue)
         else { return nil }
         let length = Int(header.rtm_dst_len)

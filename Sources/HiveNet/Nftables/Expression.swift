@@ -22,7 +22,11 @@ enum Expression: Equatable, Sendable {
     /// Counts in a named counter.
     case counter(String)
     case verdict(Verdict)
-    case masquerade
+    /// Puts a value into a register.
+    case load([UInt8], Register)
+    /// Gives the packet the address of the link that it leaves by. With ports: one of the range in `portMinimum` and
+    /// `portMaximum`.
+    case masquerade(hasPorts: Bool)
 
     enum Base: Sendable { case link, network, transport }
 
@@ -44,6 +48,8 @@ enum Expression: Equatable, Sendable {
         /// In words of four octets from the first data register.
         let word: UInt32
         static let first = Register(word: 0)
+        static let portMinimum = Register(word: 0)
+        static let portMaximum = Register(word: 4)
 
         /// The number by which the kernel itself reports it (`nft_dump_register`): `NFT_REG_1` … for multiples of
         /// 16 octets, `NFT_REG32_01` … between.
@@ -150,8 +156,17 @@ struct ExpressionObject: ~Copyable {
                 set(NFTNL_EXPR_IMM_VERDICT, UInt32(bitPattern: NFT_GOTO.rawValue))
                 set(NFTNL_EXPR_IMM_CHAIN, chain)
             }
-        case .masquerade:
+        case .load(let value, let register):
+            try self.init("immediate")
+            set(NFTNL_EXPR_IMM_DREG, register.number)
+            set(NFTNL_EXPR_IMM_DATA, value)
+        case .masquerade(let hasPorts):
             try self.init("masq")
+            guard hasPorts else { break }
+            set(NFTNL_EXPR_MASQ_REG_PROTO_MIN, Expression.Register.portMinimum.number)
+            set(NFTNL_EXPR_MASQ_REG_PROTO_MAX, Expression.Register.portMaximum.number)
+            // The kernel reports it, whether or not it was asked for (nft_masq_init).
+            set(NFTNL_EXPR_MASQ_FLAGS, UInt32(NF_NAT_RANGE_PROTO_SPECIFIED))
         }
     }
 }

@@ -32,9 +32,10 @@ extension NetlinkSocket {
             let before = try generation()
             var observation = BoundaryObservation(
                 generation: before, tables: [], elements: [], counts: [], totals: [:])
-            for family in [Table.Family.bridge, .inet] where try exists(family) {
+            for family in [Table.Family.bridge, .inet] {
+                guard let flags = try flags(of: family) else { continue }
                 do {
-                    observation.tables.append(try readTable(family, into: &observation))
+                    observation.tables.append(try readTable(family, flags, into: &observation))
                 } catch  where error.isNotFound {
                     continue  // Deleted meanwhile: the generation has moved on.
                 }
@@ -55,23 +56,29 @@ extension NetlinkSocket {
         return UInt32(bigEndian: generations.first ?? 0)
     }
 
-    private mutating func exists(_ family: Table.Family) throws(KernelError) -> Bool {
+    /// - Returns: the table's flags, or nil if there is none.
+    private mutating func flags(of family: Table.Family) throws(KernelError) -> UInt32? {
         let request = Batch(capacity: 1 << 12)
         let table = try TableObject(Boundary.tableName, family)
         table.append(
             to: request, NFT_MSG_GETTABLE, 0, "look for the table \(family.name) \(Boundary.tableName)")
         do {
-            return try !query(request) { _ in true }.isEmpty
+            let found: [UInt32] = try query(request) { message in
+                message.parse(nfgenmsg.self, of: TableScope.self).map { $0.1[.flags] ?? 0 }
+            }
+            return found.first.map { UInt32(bigEndian: $0) }
         } catch  where error.isNotFound {
-            return false
+            return nil
         }
     }
 
     private mutating func readTable(
-        _ family: Table.Family, into observation: inout BoundaryObservation
+        _ family: Table.Family, _ flags: UInt32, into observation: inout BoundaryObservation
     ) throws(KernelError) -> TableText {
         let table = Table(family: family, name: Boundary.tableName)
-        var text = TableText(label: table.label)
+        // A dormant table has rules, and does nothing.
+        let isDormant = flags & UInt32(NFT_TABLE_F_DORMANT.rawValue) != 0
+        var text = TableText(label: table.label, isDormant: isDormant)
         for (name, packets) in try readCounters(table) {
             text.counters.append(name)
             observation.totals["\(table.label) \(name)"] = packets
@@ -88,6 +95,11 @@ extension NetlinkSocket {
             }
             text.sets[set.name] = set.text(constants: nil)
             for found in elements {
+                // An element for every key there is (NFT_SET_ELEM_CATCHALL): no agent's, and the set no longer ours.
+                guard !found.element.key.isEmpty else {
+                    text.sets[set.name]? += " with a catch-all element"
+                    continue
+                }
                 let element = SetElement(
                     agentSet, key: found.element.key, target: found.element.target, agent: found.comment)
                 observation.elements.append(element)
@@ -232,4 +244,11 @@ private enum GenerationScope {}
 extension Attribute where Scope == GenerationScope, Value == UInt32 {
     /// In network byte order.
     fileprivate static var identifier: Self { .init(NFTA_GEN_ID.rawValue, "NFTA_GEN_ID") }
+}
+
+/// The attributes of `NFT_MSG_NEWTABLE`.
+private enum TableScope {}
+extension Attribute where Scope == TableScope, Value == UInt32 {
+    /// In network byte order.
+    fileprivate static var flags: Self { .init(NFTA_TABLE_FLAGS.rawValue, "NFTA_TABLE_FLAGS") }
 }

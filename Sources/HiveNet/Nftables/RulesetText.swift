@@ -2,13 +2,14 @@
 /// rulesets. Order is that of names, and of rules within their chain.
 struct TableText {
     let label: String
+    var isDormant = false
     var counters: [String] = []
     /// By name.
     var sets: [String: String] = [:]
     var chains: [String: (definition: String, rules: [String])] = [:]
 
     var lines: [String] {
-        ["table \(label)"]
+        ["table \(label)\(isDormant ? " dormant" : "")"]
             + counters.sorted().map { "counter \(label) \($0)" }
             + sets.sorted { $0.key < $1.key }.map { "set \(label) \($0.key): \($0.value)" }
             + chains.sorted { $0.key < $1.key }.flatMap { name, chain in

@@ -64,7 +64,7 @@ extension HostNetwork {
         let job = work
         try onThreadOfItsOwn { (switcher) throws(KernelError) in
             // A portion at a time, which bounds the number of open files: two for each namespace.
-            let portion = 128
+            let portion = OpenFiles.portion(most: 128)
             for start in stride(from: 0, to: job.toMake.count, by: portion) {
                 let agents = job.toMake[start..<min(start + portion, job.toMake.count)]
                 try make(agents, job, desired, hasIPv6, switcher)

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// What an apply did.
 public struct AppliedChanges: Sendable {
     public var changes: [Change]
@@ -98,6 +100,7 @@ extension HostNetwork {
         var done: [Change] = []
         var failures: [String: KernelError] = [:]
         var conflicts = 0
+        var passes = 0
         // A foreign change between looking and doing is met by looking again. Somebody who never stops gets an error.
         let patience = 8
         var isFirst = true
@@ -108,11 +111,27 @@ extension HostNetwork {
             isFirst = false
             let changes = HiveNet.plan(desired: wanted, observed: observed, unwanted: goal.unwanted)
             if changes.isEmpty { break }
-            // A whole pass that left something means more than a race lost.
-            if !done.isEmpty { throw NotConverged(remaining: changes) }
+            // A second pass takes care of what the kernel, or somebody else, did meanwhile; more means that somebody works
+            // against us.
+            if passes == 3 {
+                // Where only agents are concerned, it is they who undo it, from inside.
+                let agents = changes.map(\.agent)
+                guard agents.allSatisfy({ $0.map { failures[$0] == nil } ?? false }) else {
+                    throw NotConverged(remaining: changes)
+                }
+                for change in changes {
+                    guard let agent = change.agent, failures[agent] == nil else { continue }
+                    failures[agent] = KernelError(
+                        "set up its link", code: EBUSY,
+                        explanation: "it is undone from inside, or does not hold: \(change)")
+                }
+                passes = 0
+                continue
+            }
             do {
                 try carryOut(changes, desired: wanted, observed: observed, tables: tables, progress: progress)
-                done = changes
+                done += changes
+                passes += 1
             } catch {
                 if error.isConflict, conflicts < patience {
                     conflicts += 1

@@ -4,6 +4,8 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
     case bridgeNameTaken(String)
     /// A link that is not ours has the name of an agent's link.
     case linkNameTaken(String, agent: String)
+    /// A link that is not ours has a name that begins as those of agents' links do, and the rules would take it for one.
+    case prefixTaken(String, prefix: String)
     /// The host reaches part of the agents' network over another link.
     case subnet4IsRouted(Prefix4, route: Prefix4, link: String)
     case subnet6IsRouted(Prefix6, route: Prefix6, link: String)
@@ -20,6 +22,8 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
             "there is a link \(name) already, and it is not Hive's bridge"
         case .linkNameTaken(let name, let agent):
             "there is a link \(name) already, and it is not the one of agent \(agent)"
+        case .prefixTaken(let name, let prefix):
+            "there is a link \(name) that is not Hive's; the rules would take whatever begins with \(prefix) for an agent's"
         case .subnet4IsRouted(let subnet, let route, let link):
             "the host routes \(route) over \(link), which overlaps with \(subnet)"
         case .subnet6IsRouted(let subnet, let route, let link):
@@ -65,6 +69,11 @@ public func obstacles(to spec: NetworkSpec, observed: NetworkObservation) -> [Ob
         case .doesNotExist: found.append(.namespaceDoesNotExist(path, agent: agent.name))
         case nil: break
         }
+    }
+    let names = Set(spec.agents.map { LinkName.host(agent: $0.name, prefix: spec.interfacePrefix) })
+    for link in host.foreignLinks.sorted() where link.hasPrefix(spec.interfacePrefix) && !names.contains(link)
+    {
+        found.append(.prefixTaken(link, prefix: spec.interfacePrefix))
     }
     return found
 }

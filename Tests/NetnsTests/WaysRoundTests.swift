@@ -1,0 +1,137 @@
+import CNetlink
+import Foundation
+import Glibc
+import HiveNet
+import Testing
+
+/// Ways round the boundary, and round its comparison with what is wanted, that were found by attacking it.
+@Suite struct WaysRoundTests {
+    // MARK: What looks right and is not
+
+    /// A dormant table has every rule, and does nothing.
+    @Test func dormantTablesAreDrift() throws {
+        let hive = try TwoAgents()
+        let listener = try hive.lab.host { try Socket.tcpListener(Endpoint(address: "0.0.0.0", port: 7000)) }
+        func connect() throws -> Socket.Connection {
+            try hive.lab.agent("alpha") {
+                try Socket.connect(Endpoint(address: "\(TwoAgents.gateway4)", port: 7000))
+            }
+        }
+        for family in ["inet", "bridge"] { try hive.lab.nft("add table \(family) hive { flags dormant; }") }
+        #expect(try connects { try connect() }, "control")
+        #expect(try hive.lab.hivectl("net", "show").stdout.contains("dormant"))
+        try hive.lab.apply()
+        #expect(try connect() == .timedOut)
+        withExtendedLifetime(listener) {}
+    }
+
+    @Test(arguments: ["egress4 { * : goto egress_internet }", "host { * }"])
+    func catchAllElements(_ element: String) throws {
+        let lab = try Lab()
+        try lab.apply(TwoAgents.configuration)
+        try lab.nft("add element inet hive \(element)")
+        #expect(try lab.hivectl("net", "plan").status == 2)
+        try lab.apply()
+        #expect(try lab.apply().stdout.isEmpty)
+        #expect(!(try lab.nft("list ruleset").stdout.contains("* ")))
+    }
+
+    @Test func theSameAddressWithAnotherLength() throws {
+        let lab = try Lab()
+        try lab.apply(TwoAgents.configuration)
+        let before = try lab.must("ip -4 -o addr show dev hive0").stdout
+        try lab.ip("addr add 10.77.0.1/24 dev hive0")
+        try lab.apply()
+        #expect(try lab.must("ip -4 -o addr show dev hive0").stdout == before)
+    }
+
+    @Test func aSmallMTUByHand() throws {
+        let lab = try Lab()
+        try lab.apply(TwoAgents.configuration)
+        let before = try lab.snapshot()
+        try lab.ip("link set hive0 mtu 1000")
+        try lab.apply()
+        #expect(try lab.difference(from: before) == "")
+    }
+
+    @Test func aForeignLinkWithOurPrefix() throws {
+        let lab = try Lab()
+        try lab.ip("link add hv-foreign type bridge")
+        try lab.write(configuration: TwoAgents.configuration)
+        let result = try lab.hivectl("net", "apply")
+        #expect(result.status == 78 && result.stderr.contains("network.interfacePrefix"), "\(result)")
+        #expect(try lab.agents() == [])
+    }
+
+    @Test func aRouteThatLeadsNowhere() throws {
+        let lab = try Lab()
+        try lab.ip("route add unreachable 10.77.5.0/24")
+        try lab.write(configuration: TwoAgents.configuration)
+        let result = try lab.hivectl("net", "apply")
+        #expect(result.status == 78 && result.stderr.contains("network.subnet4"), "\(result)")
+    }
+
+    // MARK: What an agent with egress could do to others
+
+    /// An ICMP error that names somebody else's connection does not get out. (Threat 21, in forward.)
+    @Test func forgedErrorsDoNotGetOut() throws {
+        let hive = try TwoAgents(outside: true)
+        let mark = TwoAgents.mark("forged error")
+        let target = try #require(IPv4Address(Lab.publicAddress4))
+        // A connection of the host's own.
+        let socket = try hive.lab.host { try Socket.udp(Endpoint(address: "11.0.0.1", port: 40002)) }
+        socket.send(mark, to: Endpoint(address: Lab.publicAddress4, port: 53))
+        let wire = try hive.lab.outside { try Socket.packet("eth0") }
+        let embedded = Packet.ipv4(
+            from: target, to: IPv4Address(literal: "11.0.0.1"), protocol: 17,
+            Packet.udp(target, 53, IPv4Address(literal: "11.0.0.1"), 40002, mark))
+        try hive.fire(
+            Attack(
+                name: "ICMP error outwards", agent: hive.alpha,
+                frame: Packet.ethernet(
+                    to: TwoAgents.bridgeMAC, from: hive.alpha.mac, type: Packet.ipv4Type,
+                    Packet.ipv4(
+                        from: hive.alpha.address4, to: target, protocol: 1,
+                        Packet.icmp(type: 3, code: 4, [0, 0, 2, 0] + embedded))),
+                mark: mark, receiver: wire, layers: [.forward], reason: "egress"))
+    }
+
+    /// An agent's packets leave from ephemeral ports, whatever port it sends from: so it takes none of the host's services.
+    @Test(arguments: [UInt16(53), 4500])
+    func noPortOfTheHosts(_ port: UInt16) throws {
+        for isControl in [false, true] {
+            let hive = try TwoAgents(outside: true)
+            if isControl {
+                try hive.lab.nft(
+                    "flush chain inet hive share_address; add rule inet hive share_address masquerade")
+            }
+            let server = try hive.lab.outside {
+                try Socket.udp(Endpoint(address: Lab.publicAddress4, port: 7000))
+            }
+            let agent = try hive.lab.agent("alpha") {
+                try Socket.udp(Endpoint(address: "0.0.0.0", port: port))
+            }
+            agent.send(TwoAgents.mark("whose port"), to: Endpoint(address: Lab.publicAddress4, port: 7000))
+            let seen = try server.senderPort()
+            // By an ordinary masquerade it keeps its port.
+            #expect(isControl ? seen == port : (32768...60999).contains(seen), "\(seen)")
+        }
+    }
+}
+
+extension Socket {
+    /// The IPv4 port that the next datagram comes from.
+    fileprivate func senderPort() throws -> UInt16 {
+        guard isReadable(milliseconds: 5000) else { throw LabError("nothing came") }
+        var sender = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        var bytes = [UInt8](repeating: 0, count: 512)
+        let count = withUnsafeMutablePointer(to: &sender) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                recvfrom(descriptor, &bytes, bytes.count, 0, $0, &length)
+            }
+        }
+        guard count >= 0 else { throw LabError.last("receive") }
+        return UInt16(bigEndian: sender.sin_port)
+    }
+}
