@@ -63,6 +63,17 @@ import Testing
         #expect(try lab.agents() == [])
     }
 
+    @Test(arguments: ["route del 10.77.0.0/16 dev hive0", "-6 route del fd77:6869:7665::/64 dev hive0"])
+    func theRouteToAgentsComesBack(_ command: String) throws {
+        let lab = try Lab()
+        try lab.apply(TwoAgents.configuration)
+        let before = try lab.snapshot()
+        try lab.ip(command)
+        #expect(try lab.hivectl("net", "show").stdout.contains("to add: route"))
+        try lab.apply()
+        #expect(try lab.difference(from: before) == "")
+    }
+
     @Test func aRouteThatLeadsNowhere() throws {
         let lab = try Lab()
         try lab.ip("route add unreachable 10.77.5.0/24")

@@ -3,6 +3,7 @@ internal import Glibc
 
 enum RouteScope {}
 extension Attribute where Scope == RouteScope, Value == UInt32 {
+    static var metric: Self { .init(RTA_PRIORITY.rawValue, "RTA_PRIORITY") }
     static var outputLink: Self { .init(RTA_OIF.rawValue, "RTA_OIF") }
     /// All 32 bits of the table's number, of which the header has eight.
     static var table: Self { .init(RTA_TABLE.rawValue, "RTA_TABLE") }
@@ -10,6 +11,7 @@ extension Attribute where Scope == RouteScope, Value == UInt32 {
 extension Attribute where Scope == RouteScope, Value: IPAddress {
     static var gateway: Self { .init(RTA_GATEWAY.rawValue, "RTA_GATEWAY") }
     static var destination: Self { .init(RTA_DST.rawValue, "RTA_DST") }
+    static var preferredSource: Self { .init(RTA_PREFSRC.rawValue, "RTA_PREFSRC") }
 }
 
 /// A route of a main table. (Without a link: one that leads nowhere, such as `unreachable`.)
@@ -29,6 +31,30 @@ extension Batch {
     ) {
         changeDefaultRoute(
             RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, gateway, link, madeBy: Mark.routeProtocol, operation)
+    }
+
+    /// The route to the network of a link's own address, as the kernel makes it when the address is added
+    /// (fib_add_ifaddr, addrconf_prefix_route).
+    func addConnectedRoute<Address: IPAddress & AttributeValue>(
+        _ network: Prefix<Address>, from source: Address, link: Int32,
+        _ operation: @escaping @autoclosure () -> String
+    ) {
+        let isIPv4 = Address.family == UInt8(AF_INET)
+        var header = rtmsg()
+        header.rtm_family = Address.family
+        header.rtm_dst_len = UInt8(network.length)
+        header.rtm_table = UInt8(RT_TABLE_MAIN.rawValue)
+        header.rtm_protocol = UInt8(RTPROT_KERNEL)
+        header.rtm_scope = UInt8(isIPv4 ? RT_SCOPE_LINK.rawValue : RT_SCOPE_UNIVERSE.rawValue)
+        header.rtm_type = UInt8(RTN_UNICAST)
+        append(
+            RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_REPLACE, header: header, operation(),
+            of: RouteScope.self
+        ) {
+            $0.put(.destination, network.first)
+            $0.put(.outputLink, UInt32(link))
+            if isIPv4 { $0.put(.preferredSource, source) } else { $0.put(.metric, 256) }
+        }
     }
 
     /// Whoever made it.

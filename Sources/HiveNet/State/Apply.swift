@@ -150,10 +150,25 @@ extension HostNetwork {
         if configures, observed.host.hasIPv6, let ipv6 = bridge.ipv6 { try ipv6.write(link: bridge.name) }
         if configures { batch.raise(bridge.name, index: index) }
         for change in changes {
-            guard case .addAddress(let text) = change.step else { continue }
-            let words = "add the address \(text) to \(bridge.name)"
-            if let prefix = Prefix4(text) { batch.addAddress(prefix, link: index, words) }
-            if let prefix = Prefix6(text) { batch.addAddress(prefix, link: index, words) }
+            switch change.step {
+            case .addAddress(let text):
+                let words = "add the address \(text) to \(bridge.name)"
+                if let prefix = Prefix4(text) { batch.addAddress(prefix, link: index, words) }
+                if let prefix = Prefix6(text) { batch.addAddress(prefix, link: index, words) }
+            case .addRoute(let text):
+                let words = "add the route to \(text) over \(bridge.name)"
+                if let network = Prefix4(text),
+                    let source = bridge.addresses4.first(where: { network.contains($0.address) })
+                {
+                    batch.addConnectedRoute(network, from: source.address, link: index, words)
+                }
+                if let network = Prefix6(text),
+                    let source = bridge.addresses6.first(where: { network.contains($0.address) })
+                {
+                    batch.addConnectedRoute(network, from: source.address, link: index, words)
+                }
+            default: break
+            }
         }
         try route.execute(batch)
         return index

@@ -35,6 +35,8 @@ enum Step: Sendable {
     case evict(link: String)
     case addAddress(String)
     case removeAddress(String)
+    /// To the network of one of the bridge's addresses.
+    case addRoute(String)
     case addNeighbour(Neighbour)
     case removeNeighbour(Neighbour)
     case makeNamespace(agent: String)

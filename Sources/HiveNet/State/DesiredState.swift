@@ -32,7 +32,7 @@ extension Bridge {
                     Neighbour(address: $0, mac: mac)
                 }
             }.sorted(),
-            foreignPorts: [])
+            foreignPorts: [], missingRoutes: [])
     }
 }
 

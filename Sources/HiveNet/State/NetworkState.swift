@@ -52,6 +52,9 @@ public struct Bridge: Codable, Equatable, Sendable {
     public var neighbours: [Neighbour]
     /// Ports that are no agent's: sorted names. Wanted is none.
     public var foreignPorts: [String]
+    /// Networks of its addresses that the main tables have no route to over it, sorted. Wanted is none: the operator's
+    /// packets to agents would leave by another way.
+    public var missingRoutes: [String]
 }
 
 /// A permanent neighbour entry (`NUD_PERMANENT`).

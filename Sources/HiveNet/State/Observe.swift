@@ -9,11 +9,12 @@ extension HostNetwork {
     public mutating func observe(_ spec: NetworkSpec?) throws(KernelError) -> NetworkObservation {
         let tables = try filter.readBoundary()
         let links = try route.links { _, _ in true }
+        let routes = try route.routes()
         let found = Found(links: links, spec: spec, elements: tables.elements)
         var state = NetworkState(boundary: tables.boundary, strayLinks: found.strays)
         var facts = HostFacts()
         if let bridge = found.bridge {
-            state.bridge = try observe(bridge, foreignPorts: found.foreignPorts)
+            state.bridge = try observe(bridge, routes, foreignPorts: found.foreignPorts)
         }
         let forwarding = try found.bridge.map { (bridge) throws(KernelError) in
             try route.staticForwarding(bridge: bridge.index)
@@ -50,7 +51,7 @@ extension HostNetwork {
             if !isUsed { state.strayNamespaces.append(NetworkSpec.Namespace.own.path(agent: agent)) }
         }
         state.strayNamespaces.sort()
-        try observeHost(links, found, &facts)
+        try observeHost(links, routes, found, &facts)
         return NetworkObservation(
             state: state, blocked: Self.blocked(tables.counts), blockedInAll: tables.totals, host: facts,
             generation: tables.generation,
@@ -64,9 +65,17 @@ extension HostNetwork {
     }
 
     private mutating func observe(
-        _ link: LinkRecord, foreignPorts: [String]
+        _ link: LinkRecord, _ routes: [RouteRecord], foreignPorts: [String]
     ) throws(KernelError) -> Bridge {
         let addresses = try route.addresses(link: link.index)
+        let over = routes.filter { $0.link == link.index }
+        let networks4 = Set(addresses.compactMap(\.address4).filter { $0.length < 32 }.map(\.network))
+        let networks6 = Set(
+            addresses.filter { !$0.isLinkLocal }.compactMap(\.address6).filter { $0.length < 128 }.map(
+                \.network))
+        let missing =
+            networks4.subtracting(over.compactMap(\.destination4)).map(\.description)
+            + networks6.subtracting(over.compactMap(\.destination6)).map(\.description)
         return Bridge(
             name: link.name, alias: link.alias, mac: link.mac ?? MACAddress(bits: 0), mtu: link.mtu,
             up: link.isUp,
@@ -74,11 +83,12 @@ extension HostNetwork {
             addresses4: addresses.compactMap(\.address4).sorted { $0.address < $1.address },
             addresses6: addresses.compactMap(\.address6).sorted { $0.address < $1.address },
             ipv4: link.ipv4 ?? .strict(forwarding: false), ipv6: link.ipv6,
-            neighbours: try route.permanentNeighbours(link: link.index), foreignPorts: foreignPorts)
+            neighbours: try route.permanentNeighbours(link: link.index), foreignPorts: foreignPorts,
+            missingRoutes: missing.sorted())
     }
 
     fileprivate mutating func observeHost(
-        _ links: [LinkRecord], _ found: Found, _ facts: inout HostFacts
+        _ links: [LinkRecord], _ routes: [RouteRecord], _ found: Found, _ facts: inout HostFacts
     ) throws(KernelError) {
         let names = Dictionary(links.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
         // A bridge that we made under another name goes, and its routes with it.
@@ -86,7 +96,7 @@ extension HostNetwork {
             links.filter {
                 $0.kind == "bridge" && $0.alias == Mark.bridgeAlias || $0.index == found.bridge?.index
             }.map(\.index))
-        for route in try route.routes() where !(route.link.map(ours.contains) ?? false) {
+        for route in routes where !(route.link.map(ours.contains) ?? false) {
             let link = route.link.flatMap { names[$0] } ?? "nowhere"
             if let prefix = route.destination4, prefix.length > 0 { facts.routes4.append((prefix, link)) }
             if let prefix = route.destination6, prefix.length > 0 { facts.routes6.append((prefix, link)) }

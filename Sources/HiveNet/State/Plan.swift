@@ -138,6 +138,9 @@ private struct Planner {
         for address in addresses where !present.contains(address) {
             add(.add, "address", "\(address) of \(wanted.name)", "missing", .addAddress(address))
         }
+        for route in actual?.missingRoutes ?? [] {
+            add(.add, "route", "\(route) over \(wanted.name)", "missing", .addRoute(route))
+        }
         let neighbours = Set(actual?.neighbours ?? [])
         for neighbour in neighbours.subtracting(wanted.neighbours).sorted() {
             add(
@@ -155,6 +158,7 @@ private struct Planner {
         actual?.addresses6 = wanted.addresses6
         actual?.neighbours = wanted.neighbours
         actual?.foreignPorts = wanted.foreignPorts
+        actual?.missingRoutes = wanted.missingRoutes
         if let actual, actual != wanted {
             add(
                 .change, "bridge", wanted.name, differences(wanted: wanted, actual: actual).reason,
