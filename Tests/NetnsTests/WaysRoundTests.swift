@@ -82,7 +82,41 @@ import Testing
         #expect(result.status == 78 && result.stderr.contains("network.subnet4"), "\(result)")
     }
 
-    // MARK: What an agent with egress could do to others
+    // MARK: What an agent could do to others
+
+    /// First fragments fill the room in which the host puts packets together, before any hook of IP sees them.
+    @Test func noFragments() throws {
+        let hive = try TwoAgents(outside: true)
+        let bridge = try hive.lab.host { try Socket.packet("hive0") }
+        let mark = TwoAgents.mark("a piece")
+        let target = IPv4Address(literal: Lab.publicAddress4)
+        for fragment: UInt16 in [0x2000, 0x0010, 0x2010] {
+            let packet = Packet.ipv4(
+                from: hive.alpha.address4, to: target, protocol: 17, fragment: fragment,
+                Packet.udp(hive.alpha.address4, 4000, target, 53, mark))
+            try hive.fire(
+                Attack(
+                    name: "IPv4 fragment \(fragment)", agent: hive.alpha,
+                    frame: Packet.ethernet(
+                        to: TwoAgents.bridgeMAC, from: hive.alpha.mac, type: Packet.ipv4Type, packet),
+                    mark: mark, receiver: bridge, layers: [.bridgeTable], reason: "spoof"))
+        }
+        let target6 = IPv6Address(literal: Lab.publicAddress6)
+        let segment = Packet.udp(hive.alpha.address6, 4000, target6, 53, mark)
+        for (next, headers): (UInt8, [UInt8]) in [
+            (44, Packet.fragment(next: 17, offset: 0, more: true)),
+            (0, Packet.options(next: 44) + Packet.fragment(next: 17, offset: 0, more: true)),
+            (60, Packet.options(next: 17)),
+        ] {
+            try hive.fire(
+                Attack(
+                    name: "IPv6 header \(next)", agent: hive.alpha,
+                    frame: Packet.ethernet(
+                        to: TwoAgents.bridgeMAC, from: hive.alpha.mac, type: Packet.ipv6Type,
+                        Packet.ipv6(from: hive.alpha.address6, to: target6, next: next, headers + segment)),
+                    mark: mark, receiver: bridge, layers: [.bridgeTable], reason: "spoof"))
+        }
+    }
 
     /// An ICMP error that names somebody else's connection does not get out. (Threat 21, in forward.)
     @Test func forgedErrorsDoNotGetOut() throws {

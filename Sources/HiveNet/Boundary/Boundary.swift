@@ -20,7 +20,7 @@ public struct Boundary: Codable, Equatable, Sendable {
         let host = spec.bridgeMAC
         var table = Table(family: .bridge, name: tableName, counters: ["spoof", "peer", "outside"])
         table.sets = [.lease4, .lease6, .spoof, .peerFrame].map { (set: AgentSet) in set.definition }
-        table.sets.append(.noise6)
+        table.sets += [.noise6, .extensions6]
         table.chains = [
             Chain("prerouting", .prerouting(-300)) {
                 Rule("frames from agents: is the sender the one of the lease?", ports, .goto("agent"))
@@ -34,6 +34,8 @@ public struct Boundary: Codable, Equatable, Sendable {
             Chain("agent4") {
                 Rule("noise: DHCP asks in vain", .from(IPv4Address(bits: 0)), .udp(from: 68, to: 67), .drop)
                 Rule("link, MAC and IP belong together", .notLeased(.lease4, .ipv4Source), .goto("spoofed"))
+                // The host would put them together before any hook of IP: room for a few thousand, for everybody.
+                Rule("no fragments", .fragment4, .goto("spoofed"))
                 Rule("to the host, or through it", .frame(to: host), .accept)
                 Rule("noise: IGMP", .transport(.igmp), .drop)
                 Rule("broadcast and multicast: the early chain counts them", .groupFrame, .accept)
@@ -49,6 +51,7 @@ public struct Boundary: Codable, Equatable, Sendable {
                 Rule("answers for somebody else", .icmpv6(.neighbourAdvert), .goto("spoofed"))
                 Rule("an agent is no router", .icmpv6(.routerAdvert), .goto("spoofed"))
                 Rule("an agent redirects nobody", .icmpv6(.redirect), .goto("spoofed"))
+                Rule("no fragments, no options", .extensionHeader, .goto("spoofed"))
                 Rule("to the host, or through it", .frame(to: host), .accept)
                 Rule("multicast: the early chain counts it", .groupFrame, .accept)
                 Rule("a frame for another agent", .goto("peered"))

@@ -58,6 +58,16 @@ extension Match {
     static func destination(in set: String) -> Match { [.destinationType, .verdictMap(set: set)] }
     static var isLocal: Match { [.destinationType, .compare(.equal, AddressType.local.octets)] }
 
+    /// More fragments to come, or not the first.
+    static var fragment4: Match {
+        [.payload(.network, offset: 6, length: 2), .mask([0x3f, 0xff]), .compare(.notEqual, [0, 0])]
+    }
+    /// The first header behind IPv6's own is an extension header: hop-by-hop options, routing, fragment, destination
+    /// options, and whatever else is in `extensions6`.
+    static var extensionHeader: Match {
+        [.payload(.network, offset: 6, length: 1), .lookup(set: SetDefinition.extensions6.name)]
+    }
+
     // MARK: Transport
 
     enum Transport: UInt8 { case icmp = 1, igmp = 2, tcp = 6, udp = 17, icmpv6 = 58 }

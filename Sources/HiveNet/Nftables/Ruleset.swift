@@ -33,7 +33,8 @@ struct SetDefinition: Sendable {
     var constants: [Element]?
 
     enum Field: Sendable {
-        case linkName, etherAddress, ipv4Address, ipv6Address, port, addressType, icmpv6Type
+        case linkName, etherAddress, ipv4Address, ipv6Address, port, addressType, icmpv6Type,
+            transportProtocol
 
         /// Octets. In a concatenation each field is padded to a multiple of four.
         var length: Int {
@@ -43,7 +44,7 @@ struct SetDefinition: Sendable {
             case .ipv4Address, .addressType: 4
             case .ipv6Address: 16
             case .port: 2
-            case .icmpv6Type: 1
+            case .icmpv6Type, .transportProtocol: 1
             }
         }
 
@@ -54,6 +55,7 @@ struct SetDefinition: Sendable {
             case .ipv4Address: 7
             case .ipv6Address: 8
             case .etherAddress: 9
+            case .transportProtocol: 12
             case .port: 13
             case .icmpv6Type: 29
             case .addressType: 38

@@ -76,7 +76,7 @@ extension SetDefinition.Field {
         case .ipv4Address: IPv4Address(octets: octets)?.description ?? "?"
         case .ipv6Address: IPv6Address(octets: octets)?.description ?? "?"
         case .port: String(octets.reduce(0) { $0 << 8 | Int($1) })
-        case .addressType, .icmpv6Type: "\(octets.first ?? 0)"
+        case .addressType, .icmpv6Type, .transportProtocol: "\(octets.first ?? 0)"
         }
     }
 
@@ -88,7 +88,7 @@ extension SetDefinition.Field {
         case .ipv4Address: IPv4Address(text)
         case .ipv6Address: IPv6Address(text)
         case .port: UInt16(text)
-        case .addressType, .icmpv6Type: nil
+        case .addressType, .icmpv6Type, .transportProtocol: nil
         }
     }
 }
