@@ -45,11 +45,11 @@ import Testing
         #expect(try lab.must("ip -4 -o addr show dev hive0").stdout == before)
     }
 
-    @Test func aSmallMTUByHand() throws {
+    @Test(arguments: ["hive0", "hv-alpha"]) func aSmallMTUByHand(_ link: String) throws {
         let lab = try Lab()
         try lab.apply(TwoAgents.configuration)
         let before = try lab.snapshot()
-        try lab.ip("link set hive0 mtu 1000")
+        try lab.ip("link set \(link) mtu 1000")
         try lab.apply()
         #expect(try lab.difference(from: before) == "")
     }

@@ -128,14 +128,18 @@ extension Batch {
 
     /// Makes a link a port of the bridge, down: it comes up again when its flags are set.
     func join(_ name: String, index: Int32, bridge: Int32) {
-        append(
-            RTM_SETLINK, flags: 0, header: header(index, up: false), "put link \(name) down",
-            of: LinkScope.self
-        ) { _ in }
+        lower(name, index: index)
         append(
             RTM_SETLINK, flags: 0, header: header(index), "make link \(name) a port of the bridge",
             of: LinkScope.self
         ) { $0.put(.master, UInt32(bridge)) }
+    }
+
+    func lower(_ name: String, index: Int32) {
+        append(
+            RTM_SETLINK, flags: 0, header: header(index, up: false), "put link \(name) down",
+            of: LinkScope.self
+        ) { _ in }
     }
 
     func raise(_ name: String, index: Int32) {

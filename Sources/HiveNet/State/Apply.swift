@@ -188,6 +188,8 @@ extension HostNetwork {
             if actual.bridge != port.bridge || observed.bridgeIndex != bridge {
                 batch.join(port.name, index: index, bridge: bridge)
             }
+            // Below 1280 it has no IPv6, and gets it back, with an address, when the MTU rises while it is up.
+            if actual.mtu < 1280 { batch.lower(port.name, index: index) }
             batch.reset(port, actual: actual, index: index)
             batch.configure(port, index: index, hasIPv6: observed.host.hasIPv6)
         }

@@ -42,7 +42,6 @@ enum Step: Sendable {
     case makeNamespace(agent: String)
     case removeNamespace(path: String)
     case makeLink(agent: String)
-    /// - Parameter whole: everything in our group goes, so one request does it.
     case removeLink(name: String)
     case configurePort(agent: String)
     case addForwarding(agent: String, MACAddress)
@@ -92,6 +91,7 @@ private func text(_ value: Any) -> String {
         return mirror.children.isEmpty
             ? "none" : mirror.children.map { text($0.value) }.joined(separator: " ")
     }
+    if value is IPv4Settings || value is IPv6Settings { return "set" }
     if let neighbour = value as? Neighbour { return "\(neighbour.address) at \(neighbour.mac)" }
     return "\(value)"
 }

@@ -1,6 +1,6 @@
 /// Everything that makes a hive's network, as one value.
 ///
-/// `NetworkState(_: NetworkSpec)` is what is wanted, `NetworkObserver.observe()` reads what the kernel has,
+/// `NetworkState(_: NetworkSpec)` is what is wanted, `HostNetwork.observe(_:)` reads what the kernel has,
 /// `plan(desired:observed:)` compares the two. Encoded as JSON, it is the `network` part of `hivectl net show --json`.
 public struct NetworkState: Codable, Equatable, Sendable {
     /// Nil: there is none (in a wanted state: take ours away).
