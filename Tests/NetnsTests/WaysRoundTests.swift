@@ -141,6 +141,49 @@ import Testing
                 mark: mark, receiver: wire, layers: [.forward], reason: "egress"))
     }
 
+    /// The host's own packets from its address on the bridge stay as they are.
+    @Test func onlyAgentsAreMasqueraded() throws {
+        for isControl in [false, true] {
+            let hive = try TwoAgents(outside: true)
+            if isControl {
+                try hive.lab.nft("add rule inet hive postrouting ip saddr 10.77.0.0/16 masquerade")
+            }
+            let server = try hive.lab.outside {
+                try Socket.udp(Endpoint(address: Lab.publicAddress4, port: 7000))
+            }
+            let client = try hive.lab.host {
+                try Socket.udp(Endpoint(address: "\(TwoAgents.gateway4)", port: 5001))
+            }
+            client.send(
+                TwoAgents.mark("whose address"), to: Endpoint(address: Lab.publicAddress4, port: 7000))
+            let seen = try server.sender().address
+            #expect(seen == (isControl ? IPv4Address(literal: "11.0.0.1") : TwoAgents.gateway4))
+        }
+    }
+
+    /// A flow that root began by UDP is not another user's to go on with, from the port that root has left.
+    @Test(.enabled(if: ThreatOutsideTests.hasUsers, "only root of the machine has other users to try with"))
+    func rootsFlowIsRoots() throws {
+        let hive = try TwoAgents()
+        let server = try hive.lab.agent("beta") { try Socket.udp(Endpoint(address: "0.0.0.0", port: 6000)) }
+        let here = Endpoint(address: "\(TwoAgents.gateway4)", port: 5000)
+        func send(_ content: String, as user: uid_t) throws -> Bool {
+            try hive.lab.thread.run(in: "/proc/thread-self/ns/net") {
+                setfsuid(user)
+                guard setfsuid(user) == Int32(user) else { throw LabError("cannot become user \(user)") }
+                return try Socket.udp(here).send(TwoAgents.mark(content), to: hive.beta.endpoint4(6000))
+            }
+        }
+        #expect(try send("root", as: 0))
+        #expect(server.receives(TwoAgents.mark("root"), milliseconds: 5000))
+        // The output hook refuses it on the spot: the sender is told.
+        #expect(try !send("another", as: 12345))
+        #expect(!server.receives(TwoAgents.mark("another"), milliseconds: 50))
+        try hive.disable(.output)
+        #expect(try send("control", as: 12345))
+        #expect(server.receives(TwoAgents.mark("control"), milliseconds: 5000))
+    }
+
     /// An agent's packets leave from ephemeral ports, whatever port it sends from: so it takes none of the host's services.
     @Test(arguments: [UInt16(53), 4500])
     func noPortOfTheHosts(_ port: UInt16) throws {
@@ -157,7 +200,7 @@ import Testing
                 try Socket.udp(Endpoint(address: "0.0.0.0", port: port))
             }
             agent.send(TwoAgents.mark("whose port"), to: Endpoint(address: Lab.publicAddress4, port: 7000))
-            let seen = try server.senderPort()
+            let seen = try server.sender().port
             // By an ordinary masquerade it keeps its port.
             #expect(isControl ? seen == port : (32768...60999).contains(seen), "\(seen)")
         }
@@ -165,8 +208,8 @@ import Testing
 }
 
 extension Socket {
-    /// The IPv4 port that the next datagram comes from.
-    fileprivate func senderPort() throws -> UInt16 {
+    /// Where the next datagram comes from.
+    fileprivate func sender() throws -> (address: IPv4Address, port: UInt16) {
         guard isReadable(milliseconds: 5000) else { throw LabError("nothing came") }
         var sender = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -177,6 +220,8 @@ extension Socket {
             }
         }
         guard count >= 0 else { throw LabError.last("receive") }
-        return UInt16(bigEndian: sender.sin_port)
+        return (
+            IPv4Address(bits: UInt32(bigEndian: sender.sin_addr.s_addr)), UInt16(bigEndian: sender.sin_port)
+        )
     }
 }

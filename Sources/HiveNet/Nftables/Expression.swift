@@ -5,7 +5,8 @@ internal import Glibc
 ///
 /// A match loads a value into a register and compares it; a rule goes on to its next instruction only while every
 /// comparison holds (`nft_do_chain`). An instruction that cannot load (no transport header, a lookup that finds
-/// nothing) ends the rule as well: so a drop never stands behind one of those in the same rule.
+/// nothing) ends the rule as well: so what must be dropped is not left to a rule with one of those in it. (A drop of
+/// noise is: whatever it misses comes to the denial at the end of its chain.)
 enum Expression: Equatable, Sendable {
     case meta(Meta, Register = .first)
     case payload(Base, offset: UInt32, length: UInt32, Register = .first)

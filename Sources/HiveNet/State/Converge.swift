@@ -111,8 +111,8 @@ extension HostNetwork {
             isFirst = false
             let changes = HiveNet.plan(desired: wanted, observed: observed, unwanted: goal.unwanted)
             if changes.isEmpty { break }
-            // A second pass takes care of what the kernel, or somebody else, did meanwhile; more means that somebody works
-            // against us.
+            // Further passes take care of what the kernel, or somebody else, did meanwhile. After the third somebody works
+            // against us, or the kernel did not do as it was told.
             if passes == 3 {
                 // Where only agents are concerned, it is they who undo it, from inside.
                 let agents = changes.map(\.agent)

@@ -85,9 +85,14 @@ private struct Look {
         }
         try switcher.enter(namespace, "join the network namespace \(path)")
         var socket = try NetlinkSocket(family: NETLINK_ROUTE, receiveBuffer: buffer)
-        // What cannot be read, because it never holds still, is as good as not there: the link is made anew, and one agent
-        // does not keep everybody else's from being looked at.
-        let inside = try? socket.inside(own: place == .own)
+        var inside: (inside: Inside, record: LinkRecord)?
+        do throws(KernelError) {
+            inside = try socket.inside(own: place == .own)
+        } catch {
+            // What never holds still long enough to be read is as good as not there: the link is made anew, and one agent does
+            // not keep everybody else's from being looked at. Any other failure is the host's, and no reason to touch a link.
+            guard error.code == EINTR else { throw error }
+        }
         found.append((agent, identity, inside))
     }
 }
