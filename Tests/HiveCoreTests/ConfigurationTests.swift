@@ -33,7 +33,7 @@ import Testing
         #expect(spec.gatewayUsers == [])
         let rows = spec.agents.map {
             "\($0.name) \($0.address4) \($0.address6?.description ?? "-") \($0.namespace) "
-                + "\($0.webPort.map(String.init) ?? "-") \($0.egress)"
+                + "\($0.webPort.map(String.init) ?? "-") \($0.egress.label)"
         }
         #expect(
             rows == [

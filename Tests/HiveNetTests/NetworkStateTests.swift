@@ -33,7 +33,7 @@ struct NetworkStateTests {
 
     /// `Egress.none` is a policy; nil says that the boundary does not know the agent.
     @Test func noEgressAndNoPolicyAreTwoThings() throws {
-        let none = Agent(egress: Egress.none)
+        let none = Agent(egress: Egress.none.label)
         #expect(try json(none) == #"{"egress":"none"}"#)
         #expect(try throughJSON(none) == none)
         #expect(try json(Agent()) == "{}")
@@ -115,12 +115,12 @@ struct NetworkStateTests {
         for agent in spec.agents {
             let policy = Boundary.policy(of: Boundary.elements(for: agent, spec))
             #expect(policy.webPort == agent.webPort)
-            #expect(policy.egress == agent.egress)
+            #expect(policy.egress == agent.egress.label)
         }
         let unknown = Boundary.policy(of: [])
         #expect(unknown.webPort == nil && unknown.egress == nil)
-        // A chain that we do not know is no policy that we know.
-        let odd = SetElement(.egress4, [IPv4Address(bits: 1)], target: "egress_everything", agent: "x")
+        // A chain of somebody else's is no policy.
+        let odd = SetElement(.egress4, [IPv4Address(bits: 1)], target: "everything", agent: "x")
         #expect(Boundary.policy(of: [odd]).egress == nil)
     }
 

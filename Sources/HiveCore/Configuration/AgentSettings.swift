@@ -39,8 +39,8 @@ public struct AgentSettings: Equatable, Sendable {
             webPort = UInt16(port)
         }
         if let text = try object.string("egress", Self.egressValues) {
-            guard let egress = Egress(rawValue: text) else {
-                let near = nearest(to: text, among: Egress.allCases.map(\.rawValue))
+            guard let egress = [Egress.none, .internet].first(where: { $0.label == text }) else {
+                let near = nearest(to: text, among: [Egress.none, .internet].map(\.label))
                 let hint = near.map { "; did you mean \"\($0)\"?" } ?? ""
                 throw object.error("egress", "is \(quoted(text)), but must be \(Self.egressValues)\(hint)")
             }
@@ -52,7 +52,7 @@ public struct AgentSettings: Equatable, Sendable {
     }
 
     private static var egressValues: String {
-        Egress.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
+        [Egress.none, .internet].map { "\"\($0.label)\"" }.joined(separator: " or ")
     }
 
     private static func namespace(_ node: JSONNode, _ object: JSONObject) throws(HiveError)
@@ -86,7 +86,7 @@ public struct AgentSettings: Equatable, Sendable {
     var text: String {
         var members: [String] = []
         if let webPort { members.append("\"web\": { \"port\": \(webPort) }") }
-        if egress != .none { members.append("\"egress\": \"\(egress.rawValue)\"") }
+        if egress != .none { members.append("\"egress\": \"\(egress.label)\"") }
         if let address4 { members.append("\"address4\": \"\(address4)\"") }
         if let address6 { members.append("\"address6\": \"\(address6)\"") }
         switch namespace {

@@ -222,5 +222,12 @@ public struct Boundary: Codable, Equatable, Sendable {
     }
 
     /// The chain of an egress policy. `none` has no chain: such an agent is not in the map.
-    static func chain(for egress: Egress) -> String { "egress_\(egress.rawValue)" }
+    static func chain(for egress: Egress) -> String { chainPrefix + egress.label }
+
+    /// The inverse: nil for a chain that is no policy's.
+    static func label(ofChain chain: String) -> String? {
+        chain.hasPrefix(chainPrefix) ? String(chain.dropFirst(chainPrefix.count)) : nil
+    }
+
+    private static let chainPrefix = "egress_"
 }

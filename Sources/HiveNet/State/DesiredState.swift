@@ -72,7 +72,7 @@ extension Agent {
                 gateways6: agent.address6 == nil ? [] : [spec.gateway6].compactMap(\.self),
                 neighbours: gateways.compactMap(\.self).map { Neighbour(address: $0, mac: spec.bridgeMAC) }
                     .sorted()),
-            webPort: agent.webPort, egress: agent.egress)
+            webPort: agent.webPort, egress: agent.egress.label)
     }
 }
 
@@ -107,14 +107,14 @@ extension Boundary {
     }
 
     /// The inverse, for one agent: what its elements say of its web port and egress policy.
-    static func policy(of elements: [SetElement]) -> (webPort: UInt16?, egress: Egress?) {
+    static func policy(of elements: [SetElement]) -> (webPort: UInt16?, egress: String?) {
         var webPort: UInt16?
-        var egress: Egress? = elements.isEmpty ? nil : Egress.none
+        var egress: String? = elements.isEmpty ? nil : Egress.none.label
         for element in elements {
             switch element.set {
             case .web4, .web6: webPort = element.fields.last.flatMap { UInt16($0) }
             case .egress4, .egress6:
-                egress = Egress.allCases.first { chain(for: $0) == element.target }
+                egress = element.target.flatMap { Self.label(ofChain: $0) }
             default: break
             }
         }

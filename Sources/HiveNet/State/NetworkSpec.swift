@@ -18,6 +18,8 @@ public struct NetworkSpec: Equatable, Sendable {
     public var gatewayUsers: [UInt32]
     /// One entry an agent, in any order.
     public var agents: [Agent]
+    /// What the names in egress policies stand for now. A name that is not here reaches nothing.
+    public var names: [String: ResolvedName]
 
     public struct Agent: Equatable, Sendable {
         public var name: String
@@ -53,7 +55,7 @@ public struct NetworkSpec: Equatable, Sendable {
 
     public init(
         bridge: String, interfacePrefix: String, subnet4: Prefix4, subnet6: Prefix6?, mtu: UInt32,
-        gatewayUsers: [UInt32], agents: [Agent]
+        gatewayUsers: [UInt32], agents: [Agent], names: [String: ResolvedName] = [:]
     ) {
         self.bridge = bridge
         self.interfacePrefix = interfacePrefix
@@ -62,18 +64,10 @@ public struct NetworkSpec: Equatable, Sendable {
         self.mtu = mtu
         self.gatewayUsers = gatewayUsers
         self.agents = agents
+        self.names = names
     }
 
     /// The host's address on the bridge: the first host address of the subnet.
     public var gateway4: IPv4Address { IPv4Address(bits: subnet4.first.bits + 1) }
     public var gateway6: IPv6Address? { subnet6.map { IPv6Address(bits: $0.first.bits + 1) } }
-}
-
-/// What an agent may reach outside the host.
-public enum Egress: String, Codable, Sendable, CaseIterable {
-    /// Nothing.
-    case none
-    /// Every public address, masqueraded: nothing that the IANA special-purpose registries list, and none of the
-    /// host's own addresses.
-    case internet
 }

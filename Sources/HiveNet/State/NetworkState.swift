@@ -99,8 +99,8 @@ public struct Agent: Codable, Equatable, Sendable {
     public var inside: Inside?
     /// Port that the gateway's user may connect to. Told by the boundary's elements.
     public var webPort: UInt16?
-    /// Told by the boundary's elements. Nil: the boundary does not know the agent.
-    public var egress: Egress?
+    /// `Egress.label`. Told by the boundary's elements. Nil: the boundary does not know the agent.
+    public var egress: String?
 }
 
 public struct NamespaceState: Codable, Equatable, Sendable {

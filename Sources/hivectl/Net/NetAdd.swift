@@ -14,7 +14,7 @@ extension Hivectl {
         let webPort = command.option(
             "web-port", "N", .integer(1...65535), "the TCP port of the agent's web page")
         let egress = command.option(
-            "egress", "none|internet", .choice as Syntax<Egress>, default: .none, "what it may reach outside")
+            "egress", "none|internet", Syntax.named, default: .none, "what it may reach outside")
         let address4 = command.option(
             "address4", "A", .described("an IPv4 address such as 10.77.0.20") as Syntax<IPv4Address>,
             "its IPv4 address, within subnet4")
@@ -58,5 +58,15 @@ extension Hivectl {
             return .ok
         }
         return command
+    }
+}
+
+extension Syntax where Value == Egress {
+    /// The policies that have names.
+    fileprivate static var named: Syntax {
+        let policies = [Egress.none, .internet]
+        return Syntax(
+            "one of none, internet", completion: .words(policies.map(\.label)), spell: \.label,
+            read: { text in policies.first { $0.label == text } })
     }
 }

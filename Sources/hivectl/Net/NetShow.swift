@@ -149,7 +149,7 @@ struct ShownNetwork: Encodable {
             table.add(
                 .init(name), .init(address ?? "-"), .init(agent.port?.name ?? "-"),
                 .init(state, state == "up" ? .good : .bad), .init(agent.webPort.map { "\($0)" } ?? "-"),
-                .init(agent.egress?.rawValue ?? "-"), .init(count.host), .init(count.peer),
+                .init(agent.egress ?? "-"), .init(count.host), .init(count.peer),
                 .init(count.spoof), .init(count.egress))
         }
         let lines = table.lines(style)
