@@ -238,7 +238,8 @@ struct PlanDifferenceTests {
         #expect(boundary { $0.elements.remove(at: 3) } == ["+ element \(element) (missing)"])
         let extra = SetElement(.host, [other], agent: nil)
         #expect(boundary { $0.elements.append(extra) } == ["- element \(extra) (not in the configuration)"])
-        let forged = SetElement(element.set, key: element.key, target: element.target, agent: "mallory")
+        let forged = SetElement(
+            element.set, key: element.key, target: element.target, limit: element.limit, comment: "mallory")
         #expect(
             boundary { $0.elements[3] = forged }
                 == ["- element \(forged) (not in the configuration)", "+ element \(element) (missing)"])
@@ -259,10 +260,11 @@ struct PlanDifferenceTests {
             }
             return "none"
         }
+        let refresh = "\(Step.Tables.refresh(made: [], gone: []))"
         #expect(step { _ in } == "none")
         #expect(step { $0 = nil } == "replace")
-        #expect(step { $0?.rules.removeAll { $0.hasPrefix("rule inet hive gateway") } } == "refresh")
-        #expect(step { $0?.rules.removeAll { $0.hasPrefix("chain inet hive gateway") } } == "refresh")
+        #expect(step { $0?.rules.removeAll { $0.hasPrefix("rule inet hive gateway") } } == refresh)
+        #expect(step { $0?.rules.removeAll { $0.hasPrefix("chain inet hive gateway") } } == refresh)
         #expect(step { $0?.rules.removeAll { $0.hasPrefix("counter inet hive peer") } } == "replace")
         #expect(step { $0?.rules.removeAll { $0.contains("inet hive") } } == "replace")
         #expect(step({ _ in }, wanted: NetworkState()) == "delete")
@@ -270,6 +272,22 @@ struct PlanDifferenceTests {
         var spec = try NetworkSpec.sample()
         spec.gatewayUsers = [33, 34]
         let other = try NetworkState(spec)
-        #expect(step({ _ in }, wanted: other) == "refresh")
+        #expect(step({ _ in }, wanted: other) == refresh)
+        // So is another policy: its sets come and go with it.
+        spec = try NetworkSpec.sample()
+        spec.agents[0].egress = Egress(allow: [try value("9.9.9.9")])
+        let label = spec.agents[0].egress.label
+        #expect(
+            step({ _ in }, wanted: try NetworkState(spec))
+                == "\(Step.Tables.refresh(made: [.allow4(label), .allow6(label)], gone: [.allow4("internet"), .allow6("internet")]))"
+        )
+        // A policy's set that somebody made anew in another way is made anew.
+        #expect(
+            step { boundary in
+                let lines = boundary?.rules ?? []
+                boundary?.rules = lines.map {
+                    $0.hasPrefix("set inet hive allow4_internet:") ? "\($0) and something else" : $0
+                }
+            } == "\(Step.Tables.refresh(made: [.allow4("internet")], gone: [.allow4("internet")]))")
     }
 }

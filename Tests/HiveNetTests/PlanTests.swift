@@ -99,7 +99,7 @@ struct PlanTests {
         spec.agents.removeAll { $0.name == "beta" }
         let changes = plan(desired: try NetworkState(spec), observed: NetworkObservation(wanted))
         let elements = try #require(wanted.boundary).elements.filter { $0.agent == "beta" }
-        #expect(elements.count == 7)
+        #expect(elements.count == 8)
         // The link first, while the rules know it.
         var expected = [
             "- link hv-beta (not in the configuration)",
@@ -127,9 +127,9 @@ struct PlanTests {
             ])
         // The same addresses under another comment: each element goes before it comes.
         let elements = changes.filter { $0.object == "element" }
-        #expect(elements.prefix(7).allSatisfy { $0.kind == .remove && $0.agent == "beta" })
-        #expect(elements.dropFirst(7).allSatisfy { $0.kind == .add && $0.agent == "delta" })
-        #expect(elements.count == 14)
+        #expect(elements.prefix(8).allSatisfy { $0.kind == .remove && $0.agent == "beta" })
+        #expect(elements.dropFirst(8).allSatisfy { $0.kind == .add && $0.agent == "delta" })
+        #expect(elements.count == 16)
     }
 
     @Test func anAgentWithAnotherAddressKeepsItsLink() throws {
@@ -164,6 +164,7 @@ struct PlanTests {
                 "- element inet hive web6 { fd77:6869:7665::2 . 8080 } (not in the configuration)",
                 "+ element inet hive egress4 { 10.77.0.20 : goto egress_internet } (missing)",
                 "+ element inet hive egress6 { fd77:6869:7665::14 : goto egress_internet } (missing)",
+                "+ element inet hive connections { 6a:76:0a:4d:00:14 ct count over 1024 } (missing)",
                 "+ element inet hive web4 { 10.77.0.2 . 8081 } (missing)",
                 "+ element inet hive web4 { 10.77.0.20 . 80 } (missing)",
                 "+ element inet hive web6 { fd77:6869:7665::2 . 8081 } (missing)",

@@ -13,7 +13,20 @@ struct SetElementTests {
         case .lease4: SetElement(set, ["hv-alpha", mac, four], agent: "alpha")
         case .lease6: SetElement(set, ["hv-alpha", mac, six], agent: "alpha")
         case .spoof, .peerFrame: SetElement(set, ["hv-alpha"], agent: "alpha")
-        case .host, .peer, .egress: SetElement(set, [mac], agent: "alpha")
+        case .host, .peer, .egress, .excess: SetElement(set, [mac], agent: "alpha")
+        case .connections, .rate: SetElement(set, [mac], limit: 256, agent: "alpha")
+        case .rate4: SetElement(set, [four], limit: 1 << 40, agent: "alpha")
+        case .rate6: SetElement(set, [six], limit: 1, agent: "alpha")
+        case .service4: SetElement(set, [four, UInt8(17), UInt16(53)], agent: "alpha")
+        case .service6: SetElement(set, [six, UInt8(6), UInt16(53)], agent: "alpha")
+        case .allow4:
+            SetElement(
+                set, [four, UInt8(6), UInt16(443)],
+                through: [IPv4Address(bits: .max), UInt8(6), UInt16(444)],
+                agent: "api.example.org", expires: 1_800_000_000)
+        case .allow6:
+            SetElement(
+                set, [six, UInt8(0), UInt16(0)], through: [six, UInt8(255), UInt16(65535)], agent: nil)
         case .egress4: SetElement(set, [four], target: "egress_internet", agent: "alpha")
         case .egress6: SetElement(set, [six], target: "egress_internet", agent: nil)
         case .web4: SetElement(set, [four, UInt16(8080)], agent: "alpha")
@@ -21,7 +34,7 @@ struct SetElementTests {
         }
     }
 
-    @Test(arguments: AgentSet.allCases)
+    @Test(arguments: AgentSet.samples)
     func survivesJSON(set: AgentSet) throws {
         let element = element(set)
         #expect(try throughJSON(element) == element)
@@ -36,6 +49,12 @@ struct SetElementTests {
         #expect(element(.egress4).description == "inet hive egress4 { 10.77.0.2 : goto egress_internet }")
         #expect(element(.web6).description == "inet hive web6 { fd77::2 . 65535 }")
         #expect(element(.spoof).fields == ["hv-alpha"])
+        #expect(
+            element(.allow4("internet")).description
+                == "inet hive allow4_internet { 10.77.0.2-255.255.255.255 . 6 . 443-444 } (api.example.org)")
+        #expect(
+            element(.connections).description
+                == "inet hive connections { 6a:76:0a:4d:00:02 ct count over 256 }")
     }
 
     @Test func theKeyIsThatOfTheKernel() {
@@ -63,7 +82,9 @@ struct SetElementTests {
         #"{"set":"inet hive web4","key":["10.0.0.1","70000"]}"#,
         #"{"set":"inet hive web4","key":["10.0.0.256","80"]}"#,
         #"{"set":"inet hive host","key":["hv-alpha"]}"#,
-        #"{"set":"inet hive host","key":[]}"#, #"{"key":["hv-alpha"]}"#,
+        #"{"set":"inet hive host","key":[]}"#, #"{"key":["hv-alpha"]}"#, #"{"set":"inet hive host"}"#,
+        #"{"set":"inet hive allow4_x","key":["10.0.0.1","6","1"],"end":["10.0.0.1","256","1"]}"#,
+        #"{"set":"bridge hive allow4_x","key":["10.0.0.1","6","1"]}"#,
     ])
     func whatIsNoElementIsRefused(text: String) {
         #expect(throws: DecodingError.self) {
@@ -72,10 +93,10 @@ struct SetElementTests {
     }
 
     /// Somebody else may have made a set of the same name with other keys.
-    @Test(arguments: AgentSet.allCases)
+    @Test(arguments: AgentSet.samples)
     func aKeyOfAnotherLengthIsReadable(set: AgentSet) {
         for count in 0...44 {
-            let element = SetElement(set, key: [UInt8](repeating: 0x41, count: count), agent: nil)
+            let element = SetElement(set, key: [UInt8](repeating: 0x41, count: count), comment: nil)
             #expect(element.fields.count == set.definition.fields.count)
             #expect(element.fields.contains("?") == (count < element.set.lastOctet))
         }
@@ -88,18 +109,31 @@ struct SetElementTests {
         #expect(one != SetElement(.egress4, [four], target: "egress_other", agent: "alpha"))
         #expect(one != SetElement(.egress4, [four], target: "egress_internet", agent: "beta"))
         #expect(element(.host) != SetElement(.peer, [mac], agent: "alpha"))
+        #expect(element(.rate) != SetElement(.rate, [mac], limit: 257, agent: "alpha"))
+        let named = element(.allow4("internet"))
+        #expect(
+            named
+                != SetElement(named.set, key: named.key, end: named.end, comment: named.comment, expires: nil),
+            "for ever is something else")
+        #expect(
+            named
+                == SetElement(named.set, key: named.key, end: named.end, comment: named.comment, expires: 1),
+            "how long is left is no difference")
+        #expect(named != SetElement(named.set, key: named.key, comment: named.comment, expires: 1))
     }
 
     @Test func isSortedBySetAndKey() {
         var random = Seeded(11)
-        let sorted = (AgentSet.allCases.map(element) + [SetElement(.host, [MACAddress(bits: 1)], agent: "b")])
+        let sorted = (AgentSet.samples.map(element) + [SetElement(.host, [MACAddress(bits: 1)], agent: "b")])
             .sorted()
         for _ in 0..<20 { #expect(sorted.shuffled(using: &random).sorted() == sorted) }
-        #expect(sorted.first?.set == .lease4 && sorted.last?.set == .web6)
+        #expect(sorted.first?.set == .lease4 && sorted.last?.set == .allow6("policy-0123456789abcdef"))
     }
 }
 
 extension AgentSet {
+    static let samples = standing + [.allow4("internet"), .allow6("policy-0123456789abcdef")]
+
     /// Where the last field ends, its padding aside.
     fileprivate var lastOctet: Int {
         let fields = definition.fields

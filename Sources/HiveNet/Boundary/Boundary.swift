@@ -98,11 +98,13 @@ public struct Boundary: Codable, Equatable, Sendable {
         // Without IPv6 no packet has an address of ours.
         let ours6 = spec.subnet6
         var table = Table(
-            family: .inet, name: tableName, counters: ["spoof", "host", "peer", "egress", "outside", "local"])
-        table.sets = [.host, .peer, .egress, .egress4, .egress6, .web4, .web6].map { (set: AgentSet) in
-            set.definition
-        }
-        table.sets += [.destinations, .special4, .special6]
+            family: .inet, name: tableName,
+            counters: ["spoof", "host", "peer", "egress", "excess", "outside", "local"])
+        let policies = Set(spec.agents.map(\.egress.label)).subtracting([Egress.none.label]).sorted()
+        let sets =
+            AgentSet.standing.filter { $0.table.family == .inet }
+            + policies.flatMap { [AgentSet.allow4($0), .allow6($0)] }
+        table.sets = sets.map(\.definition) + [.destinations]
         table.chains = [
             // Before connection tracking (-200) and before anybody's DNAT (-100): what is dropped here costs no entry.
             Chain("early", .prerouting(-300)) {
@@ -123,6 +125,8 @@ public struct Boundary: Codable, Equatable, Sendable {
                 Rule("outside", .goto("to_outside"))
             },
             Chain("to_host") {
+                Rule("a service that the operator opened", .service(at: spec.gateway4), .accept)
+                Rule("a service that the operator opened", .service(at: spec.gateway6), .accept)
                 Rule("agents start no connection", .tcpSyn, .goto("denied_host"))
                 Rule("may be an answer: input decides", .transport(.tcp), .accept)
                 Rule("may be an answer: input decides", .transport(.udp), .accept)
@@ -141,18 +145,29 @@ public struct Boundary: Codable, Equatable, Sendable {
                 Rule("by the agent's egress policy", .ipv6Source(in: .egress6))
                 Rule("no policy: nothing", .goto("denied_egress"))
             },
-            Chain(chain(for: .internet)) {
-                Rule("special addresses", .ipv4Destination(in: "special4"), .goto("denied_egress"))
-                Rule("special addresses", .ipv6Destination(in: "special6"), .goto("denied_egress"))
-                Rule("the internet", .accept)
+            // Only behind connection tracking is a connection new: what comes here early is let by.
+            Chain("allowed") {
+                Rule(
+                    "no more connections than the policy says", .new, .etherSource(in: .connections),
+                    .goto("denied_excess"))
+                Rule("out", .accept)
             },
             Chain("input", .input(0)) {
                 Rule("packets from agents", bridge, .goto("answers"))
                 Rule("IP on a port itself has gone round the bridge", ports, .goto("denied_host"))
             },
             Chain("answers") {
+                Rule("a service that the operator opened", .service(at: spec.gateway4), .goto("served"))
+                Rule("a service that the operator opened", .service(at: spec.gateway6), .goto("served"))
                 Rule("agents may answer, never start", .established, .isReply, .accept)
                 Rule("who is the gateway?", .neighbourSolicit(for: spec.gateway6), .accept)
+                Rule("everything else", .goto("denied_host"))
+            },
+            Chain("served") {
+                Rule(
+                    "no more connections than the policy says", .new, .etherSource(in: .connections),
+                    .goto("denied_excess"))
+                Rule("new or under way", .newOrEstablished, .accept)
                 Rule("everything else", .goto("denied_host"))
             },
             Chain("forward", .forward(0)) {
@@ -162,8 +177,16 @@ public struct Boundary: Codable, Equatable, Sendable {
                 Rule(
                     "only what is of a connection of its own", bridge, .neitherNewNorEstablished,
                     .goto("denied_egress"))
+                Rule(
+                    "no faster than the policy says", bridge, .etherSource(in: .rate), .goto("denied_excess"))
                 Rule("outside", bridge, .goto("to_outside"))
                 Rule("IP on a port itself has gone round the bridge", ports, .goto("denied_host"))
+                Rule(
+                    "no faster than the policy says", toBridge, .ipv4Destination(in: .rate4),
+                    .goto("denied_excess"))
+                Rule(
+                    "no faster than the policy says", toBridge, .ipv6Destination(in: .rate6),
+                    .goto("denied_excess"))
                 Rule("answers to agents", toBridge, .established, .isReply, .accept)
                 Rule("errors about their packets", toBridge, .related, .isReply, .transport(.icmp), .accept)
                 Rule("errors about their packets", toBridge, .related, .isReply, .transport(.icmpv6), .accept)
@@ -177,6 +200,7 @@ public struct Boundary: Codable, Equatable, Sendable {
             Chain("to_agent") {
                 // Of TCP only: another user could go on with a UDP flow of root's, from the same port.
                 Rule("what is under way", .transport(.tcp), .established, .accept)
+                Rule("answers of services that agents may use", .established, .isReply, .accept)
                 Rule("errors about it", .transport(.icmp), .related, .accept)
                 Rule("errors about it", .transport(.icmpv6), .related, .accept)
                 Rule("root", .user(0), .accept)
@@ -207,8 +231,15 @@ public struct Boundary: Codable, Equatable, Sendable {
                 Rule("what has no ports", .masquerade)
             },
             denied("spoof", nil), denied("host", .host), denied("peer", .peer), denied("egress", .egress),
-            denied("outside", nil), denied("local", nil),
+            denied("excess", .excess), denied("outside", nil), denied("local", nil),
         ]
+        table.chains += policies.map { label in
+            Chain(chain(for: label)) {
+                Rule("what the policy allows", .allowed4(by: label), .goto("allowed"))
+                Rule("what the policy allows", .allowed6(by: label), .goto("allowed"))
+                Rule("nothing else", .goto("denied_egress"))
+            }
+        }
         return table
     }
 
@@ -221,8 +252,8 @@ public struct Boundary: Codable, Equatable, Sendable {
         }
     }
 
-    /// The chain of an egress policy. `none` has no chain: such an agent is not in the map.
-    static func chain(for egress: Egress) -> String { chainPrefix + egress.label }
+    /// The chain of an egress policy, by its label. `none` has no chain: such an agent is not in the map.
+    static func chain(for label: String) -> String { chainPrefix + label }
 
     /// The inverse: nil for a chain that is no policy's.
     static func label(ofChain chain: String) -> String? {

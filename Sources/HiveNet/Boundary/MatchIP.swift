@@ -48,11 +48,36 @@ extension Match {
     static func ipv6Source(in set: AgentSet) -> Match {
         load(.source, IPv6Address.self) + [.verdictMap(set: set.definition.name)]
     }
-    static func ipv4Destination(in set: String) -> Match {
-        load(.destination, IPv4Address.self) + [.lookup(set: set)]
+    static func ipv4Destination(in set: AgentSet) -> Match {
+        load(.destination, IPv4Address.self) + [.lookup(set: set.definition.name)]
     }
-    static func ipv6Destination(in set: String) -> Match {
-        load(.destination, IPv6Address.self) + [.lookup(set: set)]
+    static func ipv6Destination(in set: AgentSet) -> Match {
+        load(.destination, IPv6Address.self) + [.lookup(set: set.definition.name)]
+    }
+    /// `ip daddr . meta l4proto . th dport @allow4_internet`. Matches nothing that has no transport header, or less than four
+    /// octets of it.
+    static func allowed4(by label: String) -> Match {
+        load(.destination, IPv4Address.self) + service(in: .allow4(label), at: 1)
+    }
+    static func allowed6(by label: String) -> Match {
+        load(.destination, IPv6Address.self) + service(in: .allow6(label), at: 4)
+    }
+    /// `ip daddr 10.77.0.1 ip saddr . meta l4proto . th dport @service4`
+    static func service(at gateway: IPv4Address) -> Match {
+        to(Prefix4(host: gateway)) + load(.source, IPv4Address.self) + service(in: .service4, at: 1)
+    }
+    /// Without IPv6 nothing: nobody's destination is `::`.
+    static func service(at gateway: IPv6Address?) -> Match {
+        to(gateway.map { Prefix6(host: $0) }) + load(.source, IPv6Address.self)
+            + service(in: .service6, at: 4)
+    }
+    /// - Parameter word: the first register behind the address.
+    private static func service(in set: AgentSet, at word: UInt32) -> Match {
+        [
+            .meta(.transportProtocol, .init(word: word)),
+            .payload(.transport, offset: 2, length: 2, .init(word: word + 1)),
+            .lookup(set: set.definition.name),
+        ]
     }
     /// `fib daddr type vmap @destinations`
     static func destination(in set: String) -> Match { [.destinationType, .verdictMap(set: set)] }
@@ -130,6 +155,9 @@ extension Match {
         [.connection(.state), .mask([bits, 0, 0, 0]), .compare(.notEqual, [0, 0, 0, 0])]
     }
     static var established: Match { state(0x02) }
+    /// `ct state new`. Before connection tracking nothing is.
+    static var new: Match { state(0x08) }
+    static var newOrEstablished: Match { state(0x0a) }
     static var related: Match { state(0x04) }
     /// Related, invalid or untracked.
     static var neitherNewNorEstablished: Match {

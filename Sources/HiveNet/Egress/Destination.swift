@@ -129,7 +129,7 @@ extension PortRange: LosslessStringConvertible {
         let bounds = parts[0].split(separator: "-", omittingEmptySubsequences: false)
         let ports = bounds.compactMap { bound in
             // Digits alone: Swift's integers take "+1" too.
-            bound.utf8.allSatisfy((UInt8(ascii: "0")...UInt8(ascii: "9")).contains) ? UInt16(bound) : nil
+            bound.utf8.allSatisfy((UInt8(ascii: "0")...UInt8(ascii: "9")).contains(_:)) ? UInt16(bound) : nil
         }
         guard ports.count == bounds.count, (1...2).contains(ports.count), ports[0] >= 1,
             ports[ports.count - 1] >= ports[0]

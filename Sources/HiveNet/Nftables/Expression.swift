@@ -66,7 +66,7 @@ struct ExpressionObject: ~Copyable {
 
     deinit { nftnl_expr_free(pointer) }
 
-    private init(_ name: String) throws(KernelError) {
+    init(_ name: String) throws(KernelError) {
         guard let pointer = nftnl_expr_alloc(name) else {
             throw KernelError("allocate the nftables expression '\(name)'", code: ENOMEM)
         }
@@ -80,22 +80,17 @@ struct ExpressionObject: ~Copyable {
         return pointer
     }
 
-    private func set(_ attribute: some BinaryInteger, _ value: UInt32) {
+    func set(_ attribute: some BinaryInteger, _ value: UInt32) {
         nftnl_expr_set_u32(pointer, UInt16(attribute), value)
+    }
+    func set(_ attribute: some BinaryInteger, _ value: UInt64) {
+        nftnl_expr_set_u64(pointer, UInt16(attribute), value)
     }
     private func set(_ attribute: some BinaryInteger, _ value: String) {
         nftnl_expr_set_str(pointer, UInt16(attribute), value)
     }
     private func set(_ attribute: some BinaryInteger, _ value: [UInt8]) {
         nftnl_expr_set(pointer, UInt16(attribute), value, UInt32(value.count))
-    }
-
-    /// A counter of its own, as the elements of counting sets have.
-    static func elementCounter() throws(KernelError) -> ExpressionObject {
-        let object = try ExpressionObject("counter")
-        nftnl_expr_set_u64(object.pointer, UInt16(NFTNL_EXPR_CTR_PACKETS), 0)
-        nftnl_expr_set_u64(object.pointer, UInt16(NFTNL_EXPR_CTR_BYTES), 0)
-        return object
     }
 
     init(_ expression: Expression) throws(KernelError) {
@@ -133,7 +128,7 @@ struct ExpressionObject: ~Copyable {
             set(NFTNL_EXPR_LOOKUP_SREG, register.number)
             set(NFTNL_EXPR_LOOKUP_SET, name)
             set(NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT.rawValue)
-            set(NFTNL_EXPR_LOOKUP_FLAGS, 0)
+            set(NFTNL_EXPR_LOOKUP_FLAGS, UInt32(0))
         case .destinationType:
             try self.init("fib")
             set(NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE.rawValue)

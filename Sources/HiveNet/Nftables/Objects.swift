@@ -186,8 +186,15 @@ struct SetObject: ~Copyable {
         let order = UserData.keyByteOrder(isHost: set.isHostOrdered)
         nftnl_set_set_data(object.pointer, UInt16(NFTNL_SET_USERDATA.rawValue), order, UInt32(order.count))
         if set.holdsVerdicts { object.put(NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT.rawValue) }
-        if set.counts {
-            nftnl_set_add_expr(object.pointer, try ExpressionObject.elementCounter().release())
+        if set.isInterval {
+            // How the key is made up (NFTA_SET_DESC_CONCAT), for ranges in each field; in octets, without padding.
+            let lengths = set.fields.map { UInt8($0.length) }
+            nftnl_set_set_data(
+                object.pointer, UInt16(NFTNL_SET_DESC_CONCAT.rawValue), lengths, UInt32(lengths.count))
+        }
+        if let statement = set.statement {
+            // What its limit is does not matter: each element brings its own.
+            nftnl_set_add_expr(object.pointer, try ExpressionObject(statement, limit: 1).release())
         }
         return object
     }
@@ -214,7 +221,13 @@ struct SetObject: ~Copyable {
 
     var name: String { String(cString: nftnl_set_get_str(pointer, UInt16(NFTNL_SET_NAME.rawValue))) }
     var table: String { String(cString: nftnl_set_get_str(pointer, UInt16(NFTNL_SET_TABLE.rawValue))) }
-    var counts: Bool { nftnl_set_is_set(pointer, UInt16(NFTNL_SET_EXPR.rawValue)) }
+    /// Nil: none, or one that we do not know.
+    var statement: SetDefinition.Statement? {
+        var length: UInt32 = 0
+        return nftnl_set_get_data(pointer, UInt16(NFTNL_SET_EXPR.rawValue), &length).flatMap {
+            ElementStatement(OpaquePointer($0))?.kind
+        }
+    }
 
     func append(
         to batch: Batch, _ type: nf_tables_msg_types, _ flags: Int32,
@@ -223,12 +236,20 @@ struct SetObject: ~Copyable {
         batch.append(family, type, flags, operation()) { nftnl_set_nlmsg_build_payload($0, pointer) }
     }
 
-    func add(_ element: SetDefinition.Element, comment: String?, holdsVerdicts: Bool) throws(KernelError) {
+    func add(
+        _ element: SetDefinition.Element, comment: String?, _ set: SetDefinition
+    ) throws(KernelError) {
         guard let object = nftnl_set_elem_alloc() else { throw .outOfMemory }
         nftnl_set_elem_set(object, UInt16(NFTNL_SET_ELEM_KEY), element.key, UInt32(element.key.count))
-        if element.endsInterval {
-            nftnl_set_elem_set_u32(
-                object, UInt16(NFTNL_SET_ELEM_FLAGS), UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue))
+        if let end = element.end {
+            nftnl_set_elem_set(object, UInt16(NFTNL_SET_ELEM_KEY_END), end, UInt32(end.count))
+        }
+        if let lifetime = element.lifetime {
+            nftnl_set_elem_set_u64(object, UInt16(NFTNL_SET_ELEM_TIMEOUT), lifetime)
+        }
+        if let statement = set.statement, let limit = element.limit {
+            let expression = try ExpressionObject(statement, limit: limit)
+            nftnl_set_elem_add_expr(object, expression.release())
         }
         if let target = element.target {
             nftnl_set_elem_set_u32(

@@ -25,12 +25,26 @@ struct SetDefinition: Sendable {
     /// More than one: a concatenation.
     let fields: [Field]
     var holdsVerdicts = false
-    /// Every element counts the packets that matched it.
-    var counts = false
-    /// Elements are ranges.
+    /// What every element does when a packet matches it.
+    var statement: Statement?
+    /// Elements are ranges in every field, of which there are several (nft_set_pipapo, Linux 5.6). Ranges of one field
+    /// (nft_set_rbtree) would be pairs of elements, a beginning and an end, which none of ours are.
     var isInterval = false
+    /// Elements can have a lifetime.
+    var hasTimeouts = false
     /// Elements that belong to the ruleset. Nil: they are the agents', and come and go.
     var constants: [Element]?
+
+    /// An element's own expression. A set says of which kind those of its elements are; of the last two each element has its
+    /// own limit, and what is within it ends the rule (`NFT_BREAK`), as if the element were not there.
+    enum Statement: Equatable, Sendable {
+        /// Counts packets: `counter`.
+        case counter
+        /// Goes on where more connections than that are open: `ct count over N`.
+        case connections
+        /// Goes on where more octets a second come than that: `limit rate over N bytes/second`.
+        case rate
+    }
 
     enum Field: Sendable {
         case linkName, etherAddress, ipv4Address, ipv6Address, port, addressType, icmpv6Type,
@@ -66,10 +80,14 @@ struct SetDefinition: Sendable {
 
     struct Element: Equatable, Sendable {
         let key: [UInt8]
-        /// Of an interval set: the first key behind a range.
-        var endsInterval = false
+        /// Of a set of ranges: each field's last value, padded as the key is.
+        var end: [UInt8]?
         /// Of a verdict map: the chain to go to.
         var target: String?
+        /// Of a set with limits: connections, or octets a second.
+        var limit: UInt64?
+        /// Milliseconds that it is good for; nil: for ever.
+        var lifetime: UInt64?
     }
 
     /// Octets of a key.
@@ -91,12 +109,17 @@ struct SetDefinition: Sendable {
     var flags: UInt32 {
         var flags: UInt32 = 0
         if holdsVerdicts { flags |= UInt32(NFT_SET_MAP.rawValue) }
-        if isInterval { flags |= UInt32(NFT_SET_INTERVAL.rawValue) }
+        if isInterval { flags |= UInt32(NFT_SET_INTERVAL.rawValue | NFT_SET_CONCAT.rawValue) }
+        if hasTimeouts { flags |= UInt32(NFT_SET_TIMEOUT.rawValue) }
         return flags
     }
 
     /// The flags that we set; the kernel adds others of its own.
-    static var knownFlags: UInt32 { UInt32(NFT_SET_MAP.rawValue | NFT_SET_INTERVAL.rawValue) }
+    static var knownFlags: UInt32 {
+        UInt32(
+            NFT_SET_MAP.rawValue | NFT_SET_INTERVAL.rawValue | NFT_SET_CONCAT.rawValue
+                | NFT_SET_TIMEOUT.rawValue)
+    }
 }
 
 struct Chain: Sendable {

@@ -83,13 +83,10 @@ extension NetlinkSocket {
             text.counters.append(name)
             observation.totals["\(table.label) \(name)"] = packets
         }
-        let agentSets = Dictionary(
-            uniqueKeysWithValues: AgentSet.allCases.filter { $0.table.family == family }.map {
-                ($0.definition.name, $0)
-            })
+        let now = Int64(time(nil))
         for set in try readSets(table) {
             let elements = try readElements(of: set.name, in: table)
-            guard let agentSet = agentSets[set.name] else {
+            guard let agentSet = AgentSet(named: set.name, in: family) else {
                 text.sets[set.name] = set.text(constants: elements.map(\.element))
                 continue
             }
@@ -100,10 +97,15 @@ extension NetlinkSocket {
                     text.sets[set.name]? += " with a catch-all element"
                     continue
                 }
+                let statement = found.statement
                 let element = SetElement(
-                    agentSet, key: found.element.key, target: found.element.target, agent: found.comment)
+                    agentSet, key: found.element.key, end: found.element.end, target: found.element.target,
+                    limit: statement?.kind == .counter ? nil : statement?.value, comment: found.comment,
+                    expires: found.element.lifetime.map { now + Int64(clamping: $0 / 1000) })
                 observation.elements.append(element)
-                if let packets = found.packets { observation.counts.append((element, packets)) }
+                if let statement, statement.kind == .counter {
+                    observation.counts.append((element, statement.value))
+                }
             }
         }
         for (name, definition) in try readChains(table) { text.chains[name] = (definition, []) }
@@ -132,11 +134,12 @@ extension NetlinkSocket {
     private struct FoundSet {
         let name: String
         let keyType: UInt32, keyLength: UInt32, flags: UInt32
-        let counts: Bool
+        let statement: SetDefinition.Statement?
 
         func text(constants: [SetDefinition.Element]?) -> String {
             TableText.set(
-                keyType: keyType, keyLength: keyLength, flags: flags, counts: counts, constants: constants)
+                keyType: keyType, keyLength: keyLength, flags: flags, statement: statement,
+                constants: constants)
         }
     }
 
@@ -152,14 +155,14 @@ extension NetlinkSocket {
             return FoundSet(
                 name: set.name, keyType: set.number(NFTNL_SET_KEY_TYPE),
                 keyLength: set.number(NFTNL_SET_KEY_LEN),
-                flags: set.number(NFTNL_SET_FLAGS), counts: set.counts)
+                flags: set.number(NFTNL_SET_FLAGS), statement: set.statement)
         }
     }
 
     private struct FoundElement {
         let element: SetDefinition.Element
         let comment: String?
-        let packets: UInt64?
+        let statement: ElementStatement?
     }
 
     private mutating func readElements(of set: String, in table: Table) throws(KernelError) -> [FoundElement]
@@ -176,7 +179,7 @@ extension NetlinkSocket {
             return object.elements
         }
         return messages.flatMap {
-            $0.map { FoundElement(element: $0.0, comment: $0.comment, packets: $0.packets) }
+            $0.map { FoundElement(element: $0.0, comment: $0.comment, statement: $0.statement) }
         }
     }
 
@@ -207,20 +210,15 @@ extension NetlinkSocket {
 }
 
 extension SetObject {
-    /// The elements that a message brought.
-    var elements: [(SetDefinition.Element, comment: String?, packets: UInt64?)] {
-        var found: [(SetDefinition.Element, comment: String?, packets: UInt64?)] = []
+    /// The elements that a message brought. An element's lifetime is what is left of it.
+    var elements: [(SetDefinition.Element, comment: String?, statement: ElementStatement?)] {
+        var found: [(SetDefinition.Element, comment: String?, statement: ElementStatement?)] = []
         guard let iterator = nftnl_set_elems_iter_create(pointer) else { return found }
         defer { nftnl_set_elems_iter_destroy(iterator) }
         while let element = nftnl_set_elems_iter_next(iterator) {
             var length: UInt32 = 0
             let key = nftnl_set_elem_get(element, UInt16(NFTNL_SET_ELEM_KEY), &length)
             let octets = [UInt8](UnsafeRawBufferPointer(start: key, count: Int(length)))
-            var ends = false
-            if nftnl_set_elem_is_set(element, UInt16(NFTNL_SET_ELEM_FLAGS)) {
-                let flags = nftnl_set_elem_get_u32(element, UInt16(NFTNL_SET_ELEM_FLAGS))
-                ends = flags & UInt32(NFT_SET_ELEM_INTERVAL_END.rawValue) != 0
-            }
             let target = nftnl_set_elem_get_str(element, UInt16(NFTNL_SET_ELEM_CHAIN)).map {
                 String(cString: $0)
             }
@@ -228,12 +226,22 @@ extension SetObject {
             let comment = data.flatMap {
                 UserData.comment(in: UnsafeRawBufferPointer(start: $0, count: Int(length)))
             }
-            let counter = nftnl_set_elem_get(element, UInt16(NFTNL_SET_ELEM_EXPR), &length)
-            let packets = counter.map {
-                nftnl_expr_get_u64(OpaquePointer($0), UInt16(NFTNL_EXPR_CTR_PACKETS))
+            let statement = nftnl_set_elem_get(element, UInt16(NFTNL_SET_ELEM_EXPR), &length).flatMap {
+                ElementStatement(OpaquePointer($0))
+            }
+            let end = nftnl_set_elem_get(element, UInt16(NFTNL_SET_ELEM_KEY_END), &length).map {
+                [UInt8](UnsafeRawBufferPointer(start: $0, count: Int(length)))
+            }
+            var lifetime: UInt64?
+            if nftnl_set_elem_is_set(element, UInt16(NFTNL_SET_ELEM_TIMEOUT)) {
+                lifetime = nftnl_set_elem_get_u64(element, UInt16(NFTNL_SET_ELEM_EXPIRATION))
             }
             found.append(
-                (SetDefinition.Element(key: octets, endsInterval: ends, target: target), comment, packets))
+                (
+                    SetDefinition.Element(
+                        key: octets, end: end, target: target, lifetime: lifetime),
+                    comment, statement
+                ))
         }
         return found
     }

@@ -30,14 +30,27 @@ struct TableText {
     }
 
     static func set(
-        keyType: UInt32, keyLength: UInt32, flags: UInt32, counts: Bool, constants: [SetDefinition.Element]?
+        keyType: UInt32, keyLength: UInt32, flags: UInt32, statement: SetDefinition.Statement?,
+        constants: [SetDefinition.Element]?
     ) -> String {
         var text = "key type \(keyType) length \(keyLength) flags \(flags & SetDefinition.knownFlags)"
-        if counts { text += " counting" }
+        if let statement { text += " with \(statement)" }
         if let constants {
             text += " elements \(fingerprint(constants.map { "\($0)" }.sorted().joined().utf8))"
         }
         return text
+    }
+}
+
+extension AgentSet {
+    /// The set of a policy that a line of a table's text is about; nil for every other line.
+    init?(policyLine line: String) {
+        let words = line.split(separator: " ", maxSplits: 4)
+        guard words.count == 5, words[0] == "set", words[2] == Boundary.tableName, words[3].hasSuffix(":"),
+            let family = Table.Family.allCases.first(where: { $0.name == words[1] }),
+            let set = AgentSet(named: String(words[3].dropLast()), in: family), set.isPolicy
+        else { return nil }
+        self = set
     }
 }
 
@@ -48,7 +61,8 @@ extension TableText {
         counters = table.counters
         for set in table.sets {
             sets[set.name] = Self.set(
-                keyType: set.keyType, keyLength: UInt32(set.keyLength), flags: set.flags, counts: set.counts,
+                keyType: set.keyType, keyLength: UInt32(set.keyLength), flags: set.flags,
+                statement: set.statement,
                 constants: set.constants)
         }
         for chain in table.chains {

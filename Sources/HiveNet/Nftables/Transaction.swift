@@ -41,13 +41,20 @@ struct Transaction: ~Copyable {
         try addChains(table)
     }
 
-    /// Makes the chains and rules of an existing table anew; sets and counters stay with what they hold.
-    /// - Parameter actual: the chains that it has, by name, as `TableText.chain` words them.
-    func refresh(_ table: Table, actual: [String: String]) throws(KernelError) {
+    // An existing table is refreshed in three steps; its sets and counters stay with what they hold. Elements that lead to a chain
+    // that goes are removed between the first and the second, and those that lead to a new one added after the third.
+
+    /// Takes all rules away.
+    func deleteRules(of table: Table) {
         // Of a rule with nothing but a table: all rules of the table (nf_tables_delrule).
         batch.append(table, NFT_MSG_DELRULE, 0, "delete the rules of \(table.label)") { message in
             mnl_attr_put_strz(message, UInt16(NFTA_RULE_TABLE.rawValue), table.name)
         }
+    }
+
+    /// Takes away the chains that the table should not have, or not so, and some sets.
+    /// - Parameter actual: the chains that it has, by name, as `TableText.chain` words them.
+    func deleteExcess(of table: Table, actual: [String: String], sets: [SetDefinition]) throws(KernelError) {
         let wanted = Dictionary(
             uniqueKeysWithValues: table.chains.map { ($0.name, TableText.chain($0.hook)) })
         for (name, definition) in actual.sorted(by: { $0.key < $1.key }) where wanted[name] != definition {
@@ -56,6 +63,15 @@ struct Transaction: ~Copyable {
                 mnl_attr_put_strz(message, UInt16(NFTA_CHAIN_NAME.rawValue), name)
             }
         }
+        for set in sets {
+            let object = try SetObject(named: set.name, in: table)
+            object.append(to: batch, NFT_MSG_DELSET, 0, "delete set \(table.label) \(set.name)")
+        }
+    }
+
+    /// Makes some sets, the chains that are missing, and all rules.
+    func addMissing(to table: Table, actual: [String: String], sets: [SetDefinition]) throws(KernelError) {
+        for set in sets { try add(set, to: table) }
         for chain in table.chains where actual[chain.name] != TableText.chain(chain.hook) {
             try add(chain, to: table)
         }
@@ -136,7 +152,7 @@ struct Transaction: ~Copyable {
         for start in stride(from: 0, to: elements.count, by: portion) {
             let object = try SetObject(named: set.name, in: table)
             for (element, comment) in elements[start..<min(start + portion, elements.count)] {
-                try object.add(element, comment: comment, holdsVerdicts: set.holdsVerdicts)
+                try object.add(element, comment: comment, set)
             }
             batch.append(
                 table, type, flags, reserve: 1 << 17, "\(operation) set \(table.label) \(set.name)"

@@ -79,6 +79,7 @@ extension HostNetwork {
         let transaction = Transaction(generation: observed.generation)
         var added: [SetElement] = []
         var removed: [SetElement] = []
+        var refreshed: (made: [AgentSet], gone: [AgentSet])?
         for change in changes {
             switch change.step {
             case .tables(.replace):
@@ -88,10 +89,13 @@ extension HostNetwork {
                 }
                 for table in tables { try transaction.create(table) }
                 added += desired.boundary?.elements ?? []
-            case .tables(.refresh):
-                for table in tables {
-                    try transaction.refresh(table, actual: observed.chains[table.label] ?? [:])
-                }
+            case .tables(.refresh(let made, let gone)):
+                refreshed = (made, gone)
+                added += (desired.boundary?.elements ?? []).filter { made.contains($0.set) }
+                for table in tables { transaction.deleteRules(of: table) }
+            case .renewElement(let element):
+                removed.append(element)
+                added.append(element)
             case .addElement(let element): added.append(element)
             case .removeElement(let element): removed.append(element)
             default: break
@@ -100,8 +104,19 @@ extension HostNetwork {
         for (set, elements) in Dictionary(grouping: removed, by: \.set).sorted(by: { $0.key < $1.key }) {
             try transaction.remove(elements.map(\.definition), from: set.definition, in: set.table)
         }
+        if let refreshed {
+            for table in tables {
+                let actual = observed.chains[table.label] ?? [:]
+                func sets(_ all: [AgentSet]) -> [SetDefinition] {
+                    all.filter { $0.table.label == table.label }.map(\.definition)
+                }
+                try transaction.deleteExcess(of: table, actual: actual, sets: sets(refreshed.gone))
+                try transaction.addMissing(to: table, actual: actual, sets: sets(refreshed.made))
+            }
+        }
         for (set, elements) in Dictionary(grouping: added, by: \.set).sorted(by: { $0.key < $1.key }) {
-            try transaction.add(elements.map { ($0.definition, $0.agent) }, to: set.definition, in: set.table)
+            try transaction.add(
+                elements.map { ($0.definition, $0.comment) }, to: set.definition, in: set.table)
         }
         try transaction.commit(on: &filter)
     }
@@ -235,7 +250,11 @@ extension HostNetwork {
 
 extension SetElement {
     /// For the kernel, which knows nothing of agents.
-    fileprivate var definition: SetDefinition.Element { SetDefinition.Element(key: key, target: target) }
+    fileprivate var definition: SetDefinition.Element {
+        // What has expired meanwhile is let go by the kernel itself.
+        let lifetime = expires.map { UInt64(max(1, $0 - Int64(time(nil)))) * 1000 }
+        return SetDefinition.Element(key: key, end: end, target: target, limit: limit, lifetime: lifetime)
+    }
 }
 
 extension IPv6Settings {

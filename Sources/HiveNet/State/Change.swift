@@ -28,6 +28,8 @@ enum Step: Sendable {
     case tables(Tables)
     case addElement(SetElement)
     case removeElement(SetElement)
+    /// The same element, good for longer.
+    case renewElement(SetElement)
     case createBridge
     case configureBridge
     case deleteBridge
@@ -52,8 +54,8 @@ enum Step: Sendable {
     enum Tables: Sendable {
         /// Delete what there is and make everything anew, elements included.
         case replace
-        /// Chains and rules anew; sets with their elements and counts stay.
-        case refresh
+        /// Chains and rules anew; sets with their elements and counts stay, but for those of policies that come or go.
+        case refresh(made: [AgentSet], gone: [AgentSet])
         case delete
     }
 }

@@ -7,7 +7,9 @@ extension NetworkState {
             bridge: Bridge(spec),
             agents: Dictionary(uniqueKeysWithValues: spec.agents.map { ($0.name, Agent($0, spec)) }),
             boundary: Boundary(
-                rules: rules, elements: spec.agents.flatMap { Boundary.elements(for: $0, spec) }.sorted()))
+                rules: rules,
+                elements: (spec.agents.flatMap { Boundary.elements(for: $0, spec) }
+                    + Boundary.policyElements(spec)).sorted()))
     }
 }
 
@@ -16,7 +18,7 @@ extension Bridge {
         let addresses4 = Prefix4(spec.gateway4, length: spec.subnet4.length)
         let addresses6 = spec.gateway6.flatMap { Prefix6($0, length: spec.subnet6?.length ?? 0) }
         // Routing for agents is off as long as no agent may go out.
-        let forwards = spec.agents.contains { $0.egress != .none }
+        let forwards = spec.agents.contains { !$0.egress.allow.isEmpty }
         self.init(
             name: spec.bridge, alias: Mark.bridgeAlias, mac: spec.bridgeMAC, mtu: spec.mtu, up: true,
             stp: false,
@@ -73,51 +75,5 @@ extension Agent {
                 neighbours: gateways.compactMap(\.self).map { Neighbour(address: $0, mac: spec.bridgeMAC) }
                     .sorted()),
             webPort: agent.webPort, egress: agent.egress.label)
-    }
-}
-
-extension Boundary {
-    /// How the rules come to know an agent.
-    static func elements(for agent: NetworkSpec.Agent, _ spec: NetworkSpec) -> [SetElement] {
-        let link = LinkName.host(agent: agent.name, prefix: spec.interfacePrefix)
-        let mac = NetworkSpec.agentMAC(agent.address4)
-        let name = agent.name
-        var elements = [
-            SetElement(.lease4, [link, mac, agent.address4], agent: name),
-            SetElement(.spoof, [link], agent: name),
-            SetElement(.peerFrame, [link], agent: name),
-            SetElement(.host, [mac], agent: name),
-            SetElement(.peer, [mac], agent: name),
-            SetElement(.egress, [mac], agent: name),
-        ]
-        if agent.egress != .none {
-            elements.append(
-                SetElement(.egress4, [agent.address4], target: chain(for: agent.egress), agent: name))
-        }
-        if let port = agent.webPort {
-            elements.append(SetElement(.web4, [agent.address4, port], agent: name))
-        }
-        guard let address6 = agent.address6 else { return elements }
-        elements.append(SetElement(.lease6, [link, mac, address6], agent: name))
-        if agent.egress != .none {
-            elements.append(SetElement(.egress6, [address6], target: chain(for: agent.egress), agent: name))
-        }
-        if let port = agent.webPort { elements.append(SetElement(.web6, [address6, port], agent: name)) }
-        return elements
-    }
-
-    /// The inverse, for one agent: what its elements say of its web port and egress policy.
-    static func policy(of elements: [SetElement]) -> (webPort: UInt16?, egress: String?) {
-        var webPort: UInt16?
-        var egress: String? = elements.isEmpty ? nil : Egress.none.label
-        for element in elements {
-            switch element.set {
-            case .web4, .web6: webPort = element.fields.last.flatMap { UInt16($0) }
-            case .egress4, .egress6:
-                egress = element.target.flatMap { Self.label(ofChain: $0) }
-            default: break
-            }
-        }
-        return (webPort, egress)
     }
 }

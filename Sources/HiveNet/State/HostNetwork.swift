@@ -52,6 +52,8 @@ public struct Blocked: Codable, Equatable, Sendable {
     public var spoof: UInt64 = 0
     /// Outwards, against the egress policy.
     public var egress: UInt64 = 0
+    /// Outwards, for being more than the agent may send: connections, or octets a second.
+    public var excess: UInt64 = 0
 
     public init() {}
 }

@@ -123,6 +123,7 @@ extension HostNetwork {
             case .peer, .peerFrame: blocked[agent, default: Blocked()].peer += packets
             case .spoof: blocked[agent, default: Blocked()].spoof += packets
             case .egress: blocked[agent, default: Blocked()].egress += packets
+            case .excess: blocked[agent, default: Blocked()].excess += packets
             default: break
             }
         }

@@ -82,7 +82,7 @@ public func obstacles(to spec: NetworkSpec, observed: NetworkObservation) -> [Ob
 /// of applying it. Sentences.
 public func cautions(about spec: NetworkSpec, observed: NetworkObservation) -> [String] {
     let host = observed.host
-    guard let agent = spec.agents.filter({ $0.egress != .none }).map(\.name).min() else { return [] }
+    guard let agent = spec.agents.filter({ !$0.egress.allow.isEmpty }).map(\.name).min() else { return [] }
     var words: [String] = []
     if !host.forwards4 {
         words.append(

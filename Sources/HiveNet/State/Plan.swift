@@ -40,26 +40,53 @@ private struct Planner {
             add(.add, "tables", "bridge hive, inet hive \(size(wanted))", "missing", .tables(.replace))
             return
         }
+        let (made, gone) = policySets(wanted.rules, actual.rules)
         if wanted.rules != actual.rules {
             let reason = difference(wanted.rules, actual.rules)
-            if wanted.rules.filter(TableText.isContainer) == actual.rules.filter(TableText.isContainer) {
-                add(.change, "rules", "of the tables bridge hive, inet hive", reason, .tables(.refresh))
+            let standing = { (line: String) in
+                TableText.isContainer(line) && AgentSet(policyLine: line) == nil
+            }
+            if wanted.rules.filter(standing) == actual.rules.filter(standing) {
+                add(
+                    .change, "rules", "of the tables bridge hive, inet hive", reason,
+                    .tables(.refresh(made: made, gone: gone)))
             } else {
                 add(.change, "tables", "bridge hive, inet hive \(size(wanted))", reason, .tables(.replace))
                 return
             }
         }
-        let kept = Set(actual.elements)
-        let needed = Set(wanted.elements)
+        // A set that comes or goes does so with its elements, and those are not told one by one.
+        let kept = Set(actual.elements.filter { !gone.contains($0.set) })
+        let needed = Set(wanted.elements.filter { !made.contains($0.set) })
         // An element whose comment or target changed goes and comes again: with one key there can be but one.
         for element in kept.subtracting(needed).sorted() {
             add(
                 .remove, "element", element.description, unwanted, agent: element.agent,
                 .removeElement(element))
         }
-        for element in wanted.elements where !kept.contains(element) {
-            add(.add, "element", element.description, "missing", agent: element.agent, .addElement(element))
+        for element in wanted.elements where needed.contains(element) {
+            guard let index = kept.firstIndex(of: element) else {
+                add(
+                    .add, "element", element.description, "missing", agent: element.agent,
+                    .addElement(element))
+                continue
+            }
+            // Seconds: clocks are read at different times, and the kernel's goes on.
+            if let expires = element.expires, let present = kept[index].expires, abs(expires - present) > 60 {
+                add(
+                    .change, "element", element.description, "good for \(expires - present) s longer",
+                    .renewElement(element))
+            }
         }
+    }
+
+    /// The sets of policies that have to be made, and those that have to go; one that is not what it should be does both.
+    private func policySets(_ wanted: [String], _ actual: [String]) -> (made: [AgentSet], gone: [AgentSet]) {
+        let (wantedSet, actualSet) = (Set(wanted), Set(actual))
+        return (
+            wanted.filter { !actualSet.contains($0) }.compactMap(AgentSet.init(policyLine:)),
+            actual.filter { !wantedSet.contains($0) }.compactMap(AgentSet.init(policyLine:))
+        )
     }
 
     /// Tables that are made anew bring all their elements with them, and those are not told one by one.

@@ -141,7 +141,8 @@ struct ShownNetwork: Encodable {
     private func table(_ style: Style) -> [String] {
         var table = Table(
             .text("AGENT"), .text("ADDRESS"), .text("LINK"), .text("STATE"), .number("WEB"), .text("EGRESS"),
-            .number("TO-HOST"), .number("TO-PEER"), .number("SPOOFED"), .number("TO-OUTSIDE"))
+            .number("TO-HOST"), .number("TO-PEER"), .number("SPOOFED"), .number("TO-OUTSIDE"),
+            .number("EXCESS"))
         for (name, agent) in network.agents.sorted(by: { $0.key < $1.key }) {
             let count = blocked[name] ?? Blocked()
             let state = Self.state(of: agent)
@@ -150,12 +151,14 @@ struct ShownNetwork: Encodable {
                 .init(name), .init(address ?? "-"), .init(agent.port?.name ?? "-"),
                 .init(state, state == "up" ? .good : .bad), .init(agent.webPort.map { "\($0)" } ?? "-"),
                 .init(agent.egress ?? "-"), .init(count.host), .init(count.peer),
-                .init(count.spoof), .init(count.egress))
+                .init(count.spoof), .init(count.egress), .init(count.excess))
         }
         let lines = table.lines(style)
         return network.agents.isEmpty
             ? ["no agents"]
-            : lines + ["", "TO-HOST, TO-PEER, SPOOFED and TO-OUTSIDE count the packets that were blocked."]
+            : lines + [
+                "", "TO-HOST, TO-PEER, SPOOFED, TO-OUTSIDE and EXCESS count the packets that were blocked.",
+            ]
     }
 
     private static func state(of agent: Agent) -> String {
