@@ -18,8 +18,10 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CNetlink", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
         .systemLibrary(name: "CNftables", pkgConfig: "libnftnl", providers: [.apt(["libnftnl-dev"])]),
+        // Part of glibc, which has no pkg-config file.
+        .systemLibrary(name: "CResolver"),
         .target(name: "HiveNet", dependencies: ["CNetlink", "CNftables"], swiftSettings: settings),
-        .target(name: "HiveCore", dependencies: ["HiveNet"], swiftSettings: settings),
+        .target(name: "HiveCore", dependencies: ["HiveNet", "CResolver"], swiftSettings: settings),
         .target(name: "HiveCommand", swiftSettings: settings),
         .executableTarget(
             name: "hivectl", dependencies: ["HiveCommand", "HiveCore", "HiveNet"], swiftSettings: settings),

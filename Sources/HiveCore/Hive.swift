@@ -55,6 +55,7 @@ public struct Hive: Sendable {
         try checks.names()
         try checks.count()
         try checks.namespaces()
+        try checks.egress()
         var addresses = try AddressPlan(configuration: configuration, agents: declarations)
         let (agents, newLeases) = try addresses.settle(leases)
         self.agents = agents
@@ -75,8 +76,14 @@ public struct Hive: Sendable {
 
     /// What the network has to be.
     ///
+    /// - Parameter names: what the names in egress policies stand for.
     /// - Throws: when the configuration names a gateway user that the host does not have.
-    public func spec() throws(HiveError) -> NetworkSpec { try spec(userID: UserID.named) }
+    public func spec(names: [String: ResolvedName] = [:]) throws(HiveError) -> NetworkSpec {
+        var spec = try spec(userID: UserID.named)
+        let mentioned = Set(self.names)
+        spec.names = names.filter { mentioned.contains($0.key) }
+        return spec
+    }
 
     /// - Parameter userID: the id of a user of the host, nil when there is none of that name.
     func spec(userID: (String) throws(HiveError) -> UInt32?) throws(HiveError) -> NetworkSpec {

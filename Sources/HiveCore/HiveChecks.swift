@@ -89,4 +89,29 @@ struct HiveChecks {
             }
         }
     }
+
+    /// No policy allows what no policy can: agents never reach each other, nor the host but for its services.
+    func egress() throws(HiveError) {
+        let network = configuration.network
+        for agent in agents {
+            for (index, destination) in agent.settings.egress.allow.enumerated() {
+                let subnet: String
+                switch destination.place {
+                case .network4(let place)
+                where network.subnet4.contains(place.first) && network.subnet4.contains(place.last):
+                    subnet = "network.subnet4, \(network.subnet4)"
+                case .network6(let place):
+                    guard let subnet6 = network.subnet6, subnet6.contains(place.first),
+                        subnet6.contains(place.last)
+                    else { continue }
+                    subnet = "network.subnet6, \(subnet6)"
+                default: continue
+                }
+                throw agent.source.error(
+                    Source.path(agent.path, "egress") + ".allow[\(index)]",
+                    "is \"\(destination)\", which lies in \(subnet): agents never reach each other, and of the host only the "
+                        + "services in egress.host")
+            }
+        }
+    }
 }

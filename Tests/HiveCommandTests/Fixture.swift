@@ -26,10 +26,15 @@ struct Fixture {
         let path = add.option("path", "PATH", .file, "where")
         let pid = add.option("pid", "N", .integer(1...99), "whose")
         add.exclusive(path, pid)
+        let tags = add.options("tag", "T", .integer(0...9), "what it is")
+        let label = add.options("label", "L", .text, "what it is called")
+        add.exclusive(tags, label)
         add.action = { values, console in
             let port = try values[port].map(String.init) ?? "none"
             seen(
                 "add \(try values[name]) port=\(port) size=\(try values[size]) path=\(try values[path] ?? "none")"
+                    + (try values[tags].isEmpty ? "" : " tags=\(try values[tags])")
+                    + (try values[label].isEmpty ? "" : " labels=\(try values[label])")
             )
             return .ok
         }

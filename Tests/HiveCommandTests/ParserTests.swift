@@ -20,6 +20,9 @@ import Testing
         ("net add a", "add a port=none size=small path=none"),
         ("net add a --port 65535 --size=large", "add a port=65535 size=large path=none"),
         ("net add --path p a", "add a port=none size=small path=p"),
+        ("net add a --tag 1 --tag=1 --tag 3", "add a port=none size=small path=none tags=[1, 1, 3]"),
+        ("net add --tag 4 a", "add a port=none size=small path=none tags=[4]"),
+        ("net add --label x a --label=--y", "add a port=none size=small path=none labels=[\"x\", \"--y\"]"),
         ("many 1", "many 1 []"),
         ("many 1 2 3", "many 1 [2, 3]"),
     ]) func understands(line: String, seen: String) {
@@ -78,6 +81,12 @@ import Testing
             "The value 'lagre' of --size is not one of small, large. Did you mean 'large'?"
         ),
         ("net add a --pid 1 --path p", "tool net add", "--path and --pid exclude each other."),
+        (
+            "net add a --tag 1 --tag x", "tool net add",
+            "The value 'x' of --tag is not a whole number from 0 to 9."
+        ),
+        ("net add a --tag 1 --tag", "tool net add", "--tag needs a value: --tag T."),
+        ("net add a --label x --tag 1", "tool net add", "--tag and --label exclude each other."),
         ("many 1 2 x", "tool many", "The OTHER 'x' is not a whole number from 0 to 9."),
         ("many", "tool many", "'tool many' needs a FIRST."),
     ]) func refuses(line: String, command: String, sentence: String) {
@@ -115,7 +124,11 @@ import Testing
         let run = Fixture.run(line)
         #expect(
             run.output.hasPrefix(
-                "Usage: tool net add NAME [--port N] [--size SIZE] [--path PATH | --pid N]\n"))
+                """
+                Usage: tool net add NAME [--port N] [--size SIZE] [--path PATH | --pid N]
+                                    [--tag T... | --label L...]
+
+                """))
         #expect(run.code == .ok)
         #expect(run.errors.isEmpty)
         #expect(run.seen.isEmpty)

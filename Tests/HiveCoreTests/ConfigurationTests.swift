@@ -150,8 +150,8 @@ import Testing
             "hive.json:1: agents.a.web.port is \"80\" (a string), but must be a whole number from 1 to 65535"
         ),
         (
-            "{ agents: { a: { egress: {} } } }",
-            "hive.json:1: agents.a.egress is an object, but must be \"none\" or \"internet\""
+            "{ agents: { a: { egress: [] } } }",
+            "hive.json:1: agents.a.egress is a list, but must be \"none\" or \"internet\", or an object such as { allow: [\"203.0.113.0/24:443/tcp\"] }"
         ),
         (
             "{ agents: { a: { address4: 10 } } }",
@@ -340,7 +340,7 @@ import Testing
         // Egress and namespaces.
         (
             "{ agents: { a: { egress: 'internets' } } }",
-            "hive.json:1: agents.a.egress is \"internets\", but must be \"none\" or \"internet\"; did you mean \"internet\"?"
+            "hive.json:1: agents.a.egress is \"internets\", but must be \"none\" or \"internet\", or an object such as { allow: [\"203.0.113.0/24:443/tcp\"] }; did you mean \"internet\"?"
         ),
         (
             "{ agents: { a: { namespace: 'mine' } } }",

@@ -266,7 +266,7 @@ struct BoundaryTests {
                     case .networkProtocol, .transportProtocol, .packetType: loaded = 1
                     case .socketUser: loaded = 4
                     }
-                case .connection(let key): loaded = key == .state ? 4 : 1
+                case .connection(let key): loaded = key == .direction ? 1 : 4
                 case .destinationType: loaded = 4
                 case .mask(let mask, _):
                     #expect(loaded == UInt32(mask.count), "\(chain.name): \(rule.comment)")

@@ -9,6 +9,8 @@ public struct Option {
     public let summary: String
     public let defaultText: String?
     public let environment: String?
+    /// It may be given more than once, each time with one value more.
+    public let isRepeatable: Bool
     public let completion: Completion
     let expected: String
     let read: (String) -> Any?
@@ -20,6 +22,7 @@ public struct Option {
         valueName = nil
         defaultText = nil
         environment = nil
+        isRepeatable = false
         completion = .nothing
         expected = ""
         read = { _ in true }
@@ -27,13 +30,14 @@ public struct Option {
 
     init<Value, Stored>(
         name: String, valueName: String, summary: String, defaultText: String? = nil, environment: String?,
-        syntax: Syntax<Value>, store: @escaping (Value) -> Stored
+        isRepeatable: Bool = false, syntax: Syntax<Value>, store: @escaping (Value) -> Stored
     ) {
         self.name = name
         self.valueName = valueName
         self.summary = summary
         self.defaultText = defaultText
         self.environment = environment
+        self.isRepeatable = isRepeatable
         short = nil
         completion = syntax.completion
         expected = syntax.expected
@@ -44,6 +48,8 @@ public struct Option {
     public var spelling: String { "--" + name }
     /// With its value: `--web-port N`.
     public var usage: String { valueName.map { "\(spelling) \($0)" } ?? spelling }
+    /// In a call: `--allow DEST...` for one that may be repeated.
+    var call: String { isRepeatable ? usage + "..." : usage }
 }
 
 /// A positional argument of a command.

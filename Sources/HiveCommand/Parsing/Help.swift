@@ -43,7 +43,7 @@ struct Help {
         for option in command.options where !done.contains(option.spelling) {
             let set = command.exclusions.first { $0.contains(option.spelling) } ?? [option.spelling]
             done.formUnion(set)
-            let options = set.compactMap { command.option(spelled: $0)?.usage }
+            let options = set.compactMap { command.option(spelled: $0)?.call }
             parts.append("[" + options.joined(separator: " | ") + "]")
         }
         if !command.subcommands.isEmpty {
@@ -75,6 +75,7 @@ struct Help {
     private static func row(_ option: Option) -> (String, String) {
         let term = (option.short.map { "-\($0), " } ?? "") + option.usage
         var notes: [String] = []
+        if option.isRepeatable { notes.append("may be repeated") }
         if let text = option.defaultText { notes.append("default: \(text)") }
         if let name = option.environment { notes.append("environment: \(name)") }
         return (term, option.summary + (notes.isEmpty ? "" : " (\(notes.joined(separator: ", ")))"))

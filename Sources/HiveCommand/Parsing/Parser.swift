@@ -86,7 +86,8 @@ struct Parser {
                 path, "'\(parts[0])' is not an option of \(Parser.quoted(path)).",
                 nearest: suggest(parts[0], path.flatMap(\.options).map(\.spelling)))
         }
-        if values.given[option.spelling] != nil { throw usage(path, "\(option.spelling) was given twice.") }
+        let before = values.given[option.spelling]
+        if before != nil, !option.isRepeatable { throw usage(path, "\(option.spelling) was given twice.") }
         guard option.valueName != nil else {
             if parts.count == 2 {
                 throw usage(path, "\(option.spelling) takes no value, but got '\(parts[1])'.")
@@ -97,7 +98,9 @@ struct Parser {
         var text = parts.dropFirst().first
         if text == nil, let next = rest.first, !next.hasPrefix("--") { text = rest.popFirst() }
         guard let text else { throw usage(path, "\(option.spelling) needs a value: \(option.usage).") }
-        values.given[option.spelling] = try value(text, of: option, named: option.spelling, path)
+        let value = try value(text, of: option, named: option.spelling, path)
+        values.given[option.spelling] =
+            option.isRepeatable ? (before as? [Any] ?? []) + [value] : value
     }
 
     private func value(_ text: String, of option: Option, named name: String, _ path: [Command]) throws -> Any

@@ -38,21 +38,10 @@ public struct AgentSettings: Equatable, Sendable {
             }
             webPort = UInt16(port)
         }
-        if let text = try object.string("egress", Self.egressValues) {
-            guard let egress = [Egress.none, .internet].first(where: { $0.label == text }) else {
-                let near = nearest(to: text, among: [Egress.none, .internet].map(\.label))
-                let hint = near.map { "; did you mean \"\($0)\"?" } ?? ""
-                throw object.error("egress", "is \(quoted(text)), but must be \(Self.egressValues)\(hint)")
-            }
-            self.egress = egress
-        }
+        egress = try Egress(object, "egress") ?? .none
         address4 = try object.value("address4", "an IPv4 address")
         address6 = try object.value("address6", "an IPv6 address")
         if let node = object.node("namespace") { namespace = try Self.namespace(node, object) }
-    }
-
-    private static var egressValues: String {
-        [Egress.none, .internet].map { "\"\($0.label)\"" }.joined(separator: " or ")
     }
 
     private static func namespace(_ node: JSONNode, _ object: JSONObject) throws(HiveError)
@@ -86,29 +75,15 @@ public struct AgentSettings: Equatable, Sendable {
     var text: String {
         var members: [String] = []
         if let webPort { members.append("\"web\": { \"port\": \(webPort) }") }
-        if egress != .none { members.append("\"egress\": \"\(egress.label)\"") }
+        if egress != .none { members.append("\"egress\": \(egress.json)") }
         if let address4 { members.append("\"address4\": \"\(address4)\"") }
         if let address6 { members.append("\"address6\": \"\(address6)\"") }
         switch namespace {
         case .own: break
-        case .path(let path): members.append("\"namespace\": \(Self.string(path))")
+        case .path(let path): members.append("\"namespace\": \(JSONNode.string(path))")
         case .process(let pid): members.append("\"namespace\": { \"pid\": \(pid) }")
         }
         return members.isEmpty ? "{}\n" : "{\n  " + members.joined(separator: ",\n  ") + "\n}\n"
-    }
-
-    /// A JSON string (RFC 8259, section 7).
-    private static func string(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar.value {
-            case 0x22, 0x5c: result += "\\\(scalar)"
-            case 0..<0x20:
-                result += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
     }
 }
 

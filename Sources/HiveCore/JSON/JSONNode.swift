@@ -79,4 +79,18 @@ struct JSONNode: Sendable {
         if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
         return digits(decimal) > 0 && rest.isEmpty
     }
+
+    /// A JSON string (RFC 8259, section 7).
+    static func string(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar.value {
+            case 0x22, 0x5c: result += "\\\(scalar)"
+            case 0..<0x20:
+                result += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
 }

@@ -13,12 +13,20 @@ struct Source: Sendable {
         root.flatMap { Self.line(of: path, in: $0, at: "") }.map { "\(file):\($0)" } ?? file
     }
 
+    /// - Parameter outer: the path of `node`; entries of a list are `agents.beta.egress.allow[0]`.
     private static func line(of path: String, in node: JSONNode, at outer: String) -> Int? {
-        guard case .object(let members) = node.value else { return nil }
-        for member in members {
-            let inner = Self.path(outer, member.key)
-            if inner == path { return member.line }
-            if path.hasPrefix(inner + "."), let line = line(of: path, in: member.node, at: inner) {
+        var inside: [(path: String, line: Int, node: JSONNode)] = []
+        switch node.value {
+        case .object(let members): inside = members.map { (Self.path(outer, $0.key), $0.line, $0.node) }
+        case .array(let elements):
+            inside = elements.enumerated().map { ("\(outer)[\($0.offset)]", $0.element.line, $0.element) }
+        default: return nil
+        }
+        for (inner, line, node) in inside {
+            if inner == path { return line }
+            if path.hasPrefix(inner + ".") || path.hasPrefix(inner + "["),
+                let line = Self.line(of: path, in: node, at: inner)
+            {
                 return line
             }
         }

@@ -138,6 +138,8 @@ public struct Boundary: Codable, Equatable, Sendable {
             // After connection tracking, still before anybody's DNAT: a published port is no way in. What is dropped here was
             // tracked, but never gets into the table of connections (nf_conntrack_confirm comes last).
             Chain("tracked", .prerouting(-150)) {
+                Rule("a service that the operator opened", bridge, .service(at: spec.gateway4), .accept)
+                Rule("a service that the operator opened", bridge, .service(at: spec.gateway6), .accept)
                 Rule("packets from agents to the host", bridge, .isLocal, .goto("answers"))
             },
             Chain("to_outside") {
@@ -148,24 +150,28 @@ public struct Boundary: Codable, Equatable, Sendable {
             // Only behind connection tracking is a connection new: what comes here early is let by.
             Chain("allowed") {
                 Rule(
-                    "no more connections than the policy says", .new, .etherSource(in: .connections),
+                    "no more connections than the policy says", .opens, .etherSource(in: .connections),
                     .goto("denied_excess"))
                 Rule("out", .accept)
             },
             Chain("input", .input(0)) {
+                Rule(
+                    "a service that the operator opened", bridge, .service(at: spec.gateway4), .goto("served")
+                )
+                Rule(
+                    "a service that the operator opened", bridge, .service(at: spec.gateway6), .goto("served")
+                )
                 Rule("packets from agents", bridge, .goto("answers"))
                 Rule("IP on a port itself has gone round the bridge", ports, .goto("denied_host"))
             },
             Chain("answers") {
-                Rule("a service that the operator opened", .service(at: spec.gateway4), .goto("served"))
-                Rule("a service that the operator opened", .service(at: spec.gateway6), .goto("served"))
                 Rule("agents may answer, never start", .established, .isReply, .accept)
                 Rule("who is the gateway?", .neighbourSolicit(for: spec.gateway6), .accept)
                 Rule("everything else", .goto("denied_host"))
             },
             Chain("served") {
                 Rule(
-                    "no more connections than the policy says", .new, .etherSource(in: .connections),
+                    "no more connections than the policy says", .opens, .etherSource(in: .connections),
                     .goto("denied_excess"))
                 Rule("new or under way", .newOrEstablished, .accept)
                 Rule("everything else", .goto("denied_host"))

@@ -155,8 +155,13 @@ extension Match {
         [.connection(.state), .mask([bits, 0, 0, 0]), .compare(.notEqual, [0, 0, 0, 0])]
     }
     static var established: Match { state(0x02) }
-    /// `ct state new`. Before connection tracking nothing is.
-    static var new: Match { state(0x08) }
+    /// The first packet of a connection: it is not in the table yet. Before connection tracking no packet is one.
+    ///
+    /// (`ct state new` are all packets up to the first answer, and nf_conncount counts each of those that come within one jiffy.)
+    static var opens: Match {
+        let confirmed = Swift.withUnsafeBytes(of: UInt32(IPS_CONFIRMED.rawValue)) { [UInt8]($0) }
+        return [.connection(.status), .mask(confirmed), .compare(.equal, [0, 0, 0, 0])]
+    }
     static var newOrEstablished: Match { state(0x0a) }
     static var related: Match { state(0x04) }
     /// Related, invalid or untracked.

@@ -37,7 +37,7 @@ enum Expression: Equatable, Sendable {
 
     enum Comparison: Sendable { case equal, notEqual }
 
-    enum Connection: Sendable { case state, direction }
+    enum Connection: Sendable { case state, status, direction }
 
     enum Verdict: Equatable, Sendable {
         case accept, drop
@@ -136,7 +136,7 @@ struct ExpressionObject: ~Copyable {
             set(NFTNL_EXPR_FIB_DREG, Expression.Register.first.number)
         case .connection(let key):
             try self.init("ct")
-            set(NFTNL_EXPR_CT_KEY, key == .state ? NFT_CT_STATE.rawValue : NFT_CT_DIRECTION.rawValue)
+            set(NFTNL_EXPR_CT_KEY, key.number)
             set(NFTNL_EXPR_CT_DREG, Expression.Register.first.number)
         case .counter(let name):
             try self.init("objref")
@@ -177,6 +177,16 @@ extension Expression.Meta {
         case .networkProtocol: NFT_META_NFPROTO.rawValue
         case .transportProtocol: NFT_META_L4PROTO.rawValue
         case .socketUser: NFT_META_SKUID.rawValue
+        }
+    }
+}
+
+extension Expression.Connection {
+    fileprivate var number: UInt32 {
+        switch self {
+        case .state: NFT_CT_STATE.rawValue
+        case .status: NFT_CT_STATUS.rawValue
+        case .direction: NFT_CT_DIRECTION.rawValue
         }
     }
 }

@@ -9,12 +9,25 @@ extension Hivectl {
             Writes agents.d/NAME.json in the state directory, at once or not at all, and applies. An address \
             that is not given is leased; an agent of the same name gets the same address again. Without \
             --namespace or --pid, the agent's namespace is made: /run/netns/hive-NAME.
+
+            DEST is an address, a network, internet, or a name of the DNS, with ports or without: \
+            203.0.113.0/24, 198.51.100.7:443/tcp, [2001:db8::]/32:8000-8010/udp, internet:443/tcp, \
+            api.example.org:443/tcp. The host looks names up, now and at each apply.
             """
         let name = command.argument("NAME", .text, "the agent's name: 1 to 63 of a-z 0-9 -, a letter first")
         let webPort = command.option(
             "web-port", "N", .integer(1...65535), "the TCP port of the agent's web page")
         let egress = command.option(
             "egress", "none|internet", Syntax.named, default: .none, "what it may reach outside")
+        let allow = command.options("allow", "DEST", .text, "it may reach this outside, and no more")
+        command.exclusive(egress, allow)
+        let deny = command.options("deny", "DEST", .text, "of what it may reach, not this; no names")
+        let host = command.options(
+            "host", "PORT/PROTO", .text, "it may use this port of the host, such as 53/udp")
+        let connections = command.option(
+            "connections", "N", .integer(1...1_000_000), "it may have so many connections at a time")
+        let rate = command.option(
+            "rate", "R", .text, "it may send so much, and receive so much, such as 10mbit")
         let address4 = command.option(
             "address4", "A", .described("an IPv4 address such as 10.77.0.20") as Syntax<IPv4Address>,
             "its IPv4 address, within subnet4")
@@ -31,14 +44,24 @@ extension Hivectl {
         command.example(
             "An agent with a web page and the internet",
             "hivectl net add alpha --web-port 8080 --egress internet")
+        command.example(
+            "An agent that may reach one service, and the host's name server",
+            "hivectl net add beta --allow api.example.org:443/tcp --host 53/udp")
         command.example("A container that brings its own namespace", "hivectl net add gamma --pid 1234")
         command.action = { values, console in
             let session = try Session(values, global, console)
             var place = NetworkSpec.Namespace.own
             if let path = try values[namespace] { place = .path(path) }
             if let process = try values[pid] { place = .process(Int32(process)) }
+            var policy = EgressText()
+            // (With the default of --egress there is nothing to allow.)
+            policy.allow = try values[allow] + values[egress].allow.map(\.description)
+            policy.deny = try values[deny]
+            policy.host = try values[host]
+            policy.connections = try values[connections]
+            policy.rate = try values[rate]
             let settings = AgentSettings(
-                webPort: try values[webPort].map { UInt16($0) }, egress: try values[egress],
+                webPort: try values[webPort].map { UInt16($0) }, egress: try policy.egress(),
                 address4: try values[address4], address6: try values[address6], namespace: place)
             let agent = try values[name]
             let lock = try session.lock()

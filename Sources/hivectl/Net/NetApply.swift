@@ -7,7 +7,9 @@ extension Hivectl {
             Plans, carries out, and looks again: a difference that is left is an error. Only what is missing is \
             changed, so that repeating it is cheap. It may be killed at any point; the next apply goes on from \
             there, and at no time is an agent less isolated than before. When the configuration is wrong, \
-            nothing is changed. Two at once wait for each other.
+            nothing is changed. Two at once wait for each other. Names in egress policies are looked up by the \
+            host where what is known of them expires soon; one that cannot be looked up reaches nothing, which \
+            is said, and is no error.
             """
         let dryRun = command.flag("dry-run", "change nothing, like 'net plan'")
         let json = command.flag("json", "print the changes as JSON")

@@ -6,7 +6,8 @@ extension Hivectl {
     static func netPlan(_ global: GlobalOptions) -> Command {
         var command = Command("plan", "Show what 'net apply' would change, and why")
         command.discussion = """
-            A line for every change: + is added, ~ is changed, - is removed. Nothing is changed.
+            A line for every change: + is added, ~ is changed, - is removed. Nothing is changed. \
+            Names in egress policies are looked up as 'net apply' would.
             """
         let json = command.flag("json", "print the changes as JSON")
         command.exit(.ok, "nothing is to do")
@@ -22,7 +23,8 @@ extension Hivectl {
     /// Also `net apply --dry-run`. Takes no lock and writes nothing.
     static func plan(_ session: Session, json: Bool) throws -> ExitCode {
         let hive = try session.load()
-        let spec = try hive.spec()
+        let names = hive.resolve(session.knownNames())
+        let spec = try hive.spec(names: names.usable(at: Hive.now))
         var network = try HostNetwork()
         do {
             let (changes, observed) = try network.plan(spec)
@@ -32,7 +34,7 @@ extension Hivectl {
                 session.console.print(changes.lines(session.console.style))
                 session.console.remark(changes.isEmpty ? "Nothing to do." : "\(changes.count) to do.")
             }
-            for caution in cautions(about: spec, observed: observed) {
+            for caution in names.cautions(at: Hive.now) + cautions(about: spec, observed: observed) {
                 session.console.note("hivectl: \(caution)")
             }
             return changes.isEmpty ? .ok : .changes

@@ -8,8 +8,9 @@ extension Hivectl {
         command.discussion = """
             Differences from the configuration come first, in words. Then the bridge and its addresses, and a \
             row for every agent: address, link, state, web port, egress, and how many packets were blocked on \
-            their way to the host, to another agent, with a false sender, or against the egress policy. Works \
-            without a configuration too.
+            their way to the host, to another agent, with a false sender, or against the egress policy. Policies \
+            that are lists follow in words, and what the names in them stand for; 'show' itself looks up no \
+            name. Works without a configuration too.
             """
         let name = command.optionalArgument("NAME", .text, "show this agent only")
         let json = command.flag("json", "print JSON; its schema is stable (docs/json.md)")
@@ -49,8 +50,13 @@ struct ShownNetwork: Encodable {
     /// Packets by reason, those of senders who are no agent included: keys such as `inet hive host`.
     let blockedInAll: [String: UInt64]
 
+    /// By agent, as the configuration says.
+    let policies: [String: ShownPolicy]
+    /// The names in these policies.
+    let names: [String: ShownName]
+
     private enum CodingKeys: CodingKey {
-        case version, configuration, drift, cautions, network, blocked, blockedInAll
+        case version, configuration, drift, cautions, network, blocked, blockedInAll, policies, names
     }
 
     /// - Parameter agent: only this one, or nil for all.
@@ -58,9 +64,11 @@ struct ShownNetwork: Encodable {
         var words: [String] = []
         var spec: NetworkSpec?
         var hive: Hive?
+        let known = session.knownNames()
+        let now = Hive.now
         do {
             let found = try session.load()
-            spec = try found.spec()
+            spec = try found.spec(names: known.usable(at: now))
             hive = found
         } catch let error as HiveError where !session.isExplicit {
             // What is in the kernel is worth showing all the more.
@@ -93,6 +101,11 @@ struct ShownNetwork: Encodable {
         self.network = network
         blocked = observed.blocked.filter { agent == nil || $0.key == agent }
         blockedInAll = observed.blockedInAll
+        let agents = (spec?.agents ?? []).filter { agent == nil || $0.name == agent }
+        policies = Dictionary(agents.map { ($0.name, ShownPolicy($0.egress)) }) { first, _ in first }
+        names = Dictionary(
+            Set(agents.flatMap(\.egress.names)).map { ($0, ShownName(known.entries[$0], now: now)) }
+        ) { first, _ in first }
     }
 
     // MARK: For people
@@ -103,7 +116,7 @@ struct ShownNetwork: Encodable {
         if !lines.isEmpty { lines.append("") }
         guard let bridge = network.bridge else {
             lines.append("no bridge\(network.boundary == nil ? ", no rules" : "")")
-            return lines + (network.agents.isEmpty ? [] : table(style))
+            return lines + (network.agents.isEmpty ? [] : table(style)) + egress()
         }
         let addresses = bridge.addresses4.map(\.description) + bridge.addresses6.map(\.description)
         lines.append(
@@ -111,7 +124,21 @@ struct ShownNetwork: Encodable {
         )
         if network.boundary == nil { lines.append(style.paint("no rules: nothing is denied", .bad)) }
         lines.append("")
-        return lines + table(style)
+        return lines + table(style) + egress()
+    }
+
+    /// The policies that are more than a word, and the names in them.
+    private func egress() -> [String] {
+        var lines: [String] = []
+        let special = policies.filter(\.value.isSpecial).sorted { $0.key < $1.key }
+        if !special.isEmpty {
+            lines += ["", "Egress policies:"] + special.map { "  \($0): \($1.words)" }
+        }
+        if !names.isEmpty {
+            lines += ["", "Names:"]
+            lines += names.sorted { $0.key < $1.key }.map { "  \($0): \(Text.printable($1.words))" }
+        }
+        return lines
     }
 
     private func differences(_ style: Style) -> [String] {
@@ -150,7 +177,7 @@ struct ShownNetwork: Encodable {
             table.add(
                 .init(name), .init(address ?? "-"), .init(agent.port?.name ?? "-"),
                 .init(state, state == "up" ? .good : .bad), .init(agent.webPort.map { "\($0)" } ?? "-"),
-                .init(agent.egress ?? "-"), .init(count.host), .init(count.peer),
+                .init(Self.short(agent.egress)), .init(count.host), .init(count.peer),
                 .init(count.spoof), .init(count.egress), .init(count.excess))
         }
         let lines = table.lines(style)
@@ -159,6 +186,12 @@ struct ShownNetwork: Encodable {
             : lines + [
                 "", "TO-HOST, TO-PEER, SPOOFED, TO-OUTSIDE and EXCESS count the packets that were blocked.",
             ]
+    }
+
+    /// A fingerprint says nothing to people.
+    private static func short(_ label: String?) -> String {
+        guard let label else { return "-" }
+        return label.hasPrefix("policy-") ? "policy" : label
     }
 
     private static func state(of agent: Agent) -> String {
