@@ -1,7 +1,5 @@
 import Foundation
-import Glibc
 import HiveNet
-import Synchronization
 import Testing
 
 @testable import HiveCore
@@ -10,25 +8,6 @@ import Testing
 /// lab's namespace; the questions go over its loopback.
 @Suite struct NamesTests {
     private typealias Record = NameServer.Record
-
-    private static func policy(_ names: [String], more: String = "") -> String {
-        "{ \(more) agents: { alpha: { address4: '10.77.0.2', egress: { allow: [\(names.map { "'\($0)'" }.joined(separator: ", "))] } } } }"
-    }
-
-    /// What the host of a lab makes of names, at a time of the test's choosing.
-    private static func resolve(
-        _ lab: Lab, _ names: [String], known: Names = Names(), at now: Int64 = 1_000_000, more: String = ""
-    ) throws -> Names {
-        let text = policy(names, more: more)
-        let hive = try Hive(
-            Configuration(text: Array(text.utf8), file: "hive.json"), added: [], leases: Leases())
-        return try lab.host { hive.resolve(known, at: now, ask: Resolver.addresses(ofAll:)) }
-    }
-
-    private static func addresses(_ entry: Names.Entry?) -> [String] {
-        (entry?.resolved?.addresses4.map(\.description) ?? [])
-            + (entry?.resolved?.addresses6.map(\.description) ?? [])
-    }
 
     // MARK: Lifetimes
 
@@ -52,15 +31,15 @@ import Testing
         let server = try NameServer(lab) { name, type in type == 1 ? .records(zone[name] ?? []) : .records([])
         }
         defer { server.end() }
-        let names = try Self.resolve(lab, zone.keys.sorted())
+        let names = try Asking.resolve(lab, zone.keys.sorted())
         let lifetimes = names.entries.mapValues { ($0.resolved?.expires ?? 0) - ($0.resolved?.resolved ?? 0) }
         #expect(
             lifetimes == [
                 "short.example": 300, "middle.example": 1000, "long.example": 86_400, "negative.example": 300,
                 "least.example": 700, "alias.example": 400, "mixed.example": 500,
             ])
-        #expect(Self.addresses(names.entries["alias.example"]) == ["11.1.1.3"])
-        #expect(Self.addresses(names.entries["least.example"]) == ["11.1.1.1", "11.1.1.2"])
+        #expect(Asking.addresses(names.entries["alias.example"]) == ["11.1.1.3"])
+        #expect(Asking.addresses(names.entries["least.example"]) == ["11.1.1.1", "11.1.1.2"])
         #expect(names.cautions(at: 1_000_000) == [])
     }
 
@@ -80,12 +59,12 @@ import Testing
             }
         }
         defer { server.end() }
-        let names = try Self.resolve(lab, ["both.example", "six.example", "odd.example", "half.example"])
-        #expect(Self.addresses(names.entries["both.example"]) == ["11.1.1.1", "2a11::4", "2a11::5"])
+        let names = try Asking.resolve(lab, ["both.example", "six.example", "odd.example", "half.example"])
+        #expect(Asking.addresses(names.entries["both.example"]) == ["11.1.1.1", "2a11::4", "2a11::5"])
         #expect(names.entries["both.example"]?.resolved?.expires == 1_000_800)
-        #expect(Self.addresses(names.entries["six.example"]) == ["2a11::6"])
-        #expect(Self.addresses(names.entries["odd.example"]) == ["11.1.1.9"])
-        #expect(Self.addresses(names.entries["half.example"]) == ["11.1.1.2"])
+        #expect(Asking.addresses(names.entries["six.example"]) == ["2a11::6"])
+        #expect(Asking.addresses(names.entries["odd.example"]) == ["11.1.1.9"])
+        #expect(Asking.addresses(names.entries["half.example"]) == ["11.1.1.2"])
         #expect(names.entries["half.example"]?.resolved?.expires == 1_000_300)
     }
 
@@ -121,7 +100,7 @@ import Testing
         // The agents' own subnet is public here.
         let more = "network: { subnet4: '12.0.0.0/16' },"
         let config = { (names: [String]) in
-            Self.policy(names, more: more).replacingOccurrences(of: "10.77.0.2", with: "12.0.0.2")
+            Asking.policy(names, more: more).replacingOccurrences(of: "10.77.0.2", with: "12.0.0.2")
         }
         let hive = try Hive(
             Configuration(text: Array(config(bad.keys.sorted()).utf8), file: "hive.json"), added: [],
@@ -177,7 +156,7 @@ import Testing
             return replies[name] ?? .silence
         }
         defer { server.end() }
-        let names = try Self.resolve(lab, replies.keys.sorted() + ["good.example"])
+        let names = try Asking.resolve(lab, replies.keys.sorted() + ["good.example"])
         for name in replies.keys {
             let entry = names.entries[name]
             #expect(
@@ -188,7 +167,7 @@ import Testing
         #expect(names.entries["empty.example"]?.problem?.reason == "it has no address")
         #expect(names.entries["cut.example"]?.problem?.reason == "the answer does not fit into a datagram")
         // The control: the server is heard.
-        #expect(Self.addresses(names.entries["good.example"]) == ["11.1.1.1"])
+        #expect(Asking.addresses(names.entries["good.example"]) == ["11.1.1.1"])
     }
 
     /// Bytes as they come: some answer is made of them or none, and nothing else happens.
@@ -222,8 +201,8 @@ import Testing
                 type == 1 ? (0..<70).reversed().map { .a(name, "11.1.2.\($0)") } : [.aaaa(name, "2a11::1")])
         }
         defer { server.end() }
-        let names = try Self.resolve(lab, ["m.example"])
-        #expect(Self.addresses(names.entries["m.example"]) == (0..<64).map { "11.1.2.\($0)" })
+        let names = try Asking.resolve(lab, ["m.example"])
+        #expect(Asking.addresses(names.entries["m.example"]) == (0..<64).map { "11.1.2.\($0)" })
     }
 
     // MARK: The host's files
@@ -246,176 +225,16 @@ import Testing
             }
         }
         defer { server.end() }
-        let names = try Self.resolve(
+        let names = try Asking.resolve(
             lab, ["both.example", "file.example", "silent.example", "inside.example"])
-        #expect(Self.addresses(names.entries["file.example"]) == ["11.1.1.7", "2a11::7"])
+        #expect(Asking.addresses(names.entries["file.example"]) == ["11.1.1.7", "2a11::7"])
         #expect(names.entries["file.example"]?.resolved?.expires == 1_000_300)
-        #expect(Self.addresses(names.entries["silent.example"]) == ["11.1.1.8"])
-        #expect(Self.addresses(names.entries["both.example"]) == ["11.1.1.1"])
+        #expect(Asking.addresses(names.entries["silent.example"]) == ["11.1.1.8"])
+        #expect(Asking.addresses(names.entries["both.example"]) == ["11.1.1.1"])
         #expect(names.entries["inside.example"]?.problem?.kind == .refused)
-    }
-
-    // MARK: Time
-
-    @Test func whatWasKnownIsUsedUntilItExpires() throws {
-        let lab = try Lab()
-        let isDead = Flag(false)
-        let server = try NameServer(lab) { name, type in
-            if isDead.value { return .code(2) }
-            return .records(type == 1 ? [.a(name, "11.1.1.1", 900)] : [])
-        }
-        defer { server.end() }
-        let first = try Self.resolve(lab, ["a.example"], at: 1000)
-        #expect(server.takeQuestions() == ["a.example 1", "a.example 28"])
-        // More than a third is left: nobody is asked.
-        let second = try Self.resolve(lab, ["a.example"], known: first, at: 1599)
-        #expect(second == first && server.takeQuestions().isEmpty)
-        isDead.value = true
-        let third = try Self.resolve(lab, ["a.example"], known: second, at: 1601)
-        #expect(!server.takeQuestions().isEmpty)
-        #expect(third.usable(at: 1601) == first.usable(at: 1601) && !third.usable(at: 1601).isEmpty)
-        #expect(
-            third.cautions(at: 1601) == [
-                "a.example cannot be looked up: no name server gave an answer. What it stood for before is used until it expires."
-            ])
-        #expect(!third.usable(at: 1899).isEmpty && third.usable(at: 1900).isEmpty)
-        let fourth = try Self.resolve(lab, ["a.example"], known: third, at: 1900)
-        #expect(fourth.usable(at: 1900).isEmpty)
-        #expect(
-            fourth.cautions(at: 1900) == [
-                "a.example cannot be looked up, and reaches nothing: no name server gave an answer."
-            ])
-        isDead.value = false
-        let fifth = try Self.resolve(lab, ["a.example"], known: fourth, at: 1901)
-        #expect(fifth.usable(at: 1901)["a.example"]?.expires == 2801)
-        // A policy that does not mention it any more: forgotten.
-        #expect(
-            try Self.resolve(lab, ["b.example"], known: fifth, at: 1901).entries.keys.sorted() == [
-                "b.example"
-            ])
-    }
-
-    /// Nobody answers: 200 names take no longer than a few do, and no longer than is bearable.
-    @Test func aDeadServerHoldsNobodyUp() throws {
-        let lab = try Lab()
-        let server = try NameServer(lab) { _, _ in .silence }
-        defer { server.end() }
-        let start = ContinuousClock.now
-        let names = try Self.resolve(lab, (0..<200).map { "n\($0).example" })
-        #expect(ContinuousClock.now - start < .seconds(14))
-        #expect(names.entries.count == 200 && names.usable(at: 1_000_000).isEmpty)
-        #expect(names.entries.values.allSatisfy { $0.problem?.kind == .failed })
-        #expect(!server.takeQuestions().isEmpty)
-    }
-
-    @Test func twoHundredNames() throws {
-        let lab = try Lab()
-        let server = try NameServer(lab) { name, type in
-            .records(type == 1 ? [.a(name, "11.1.1.1")] : [])
-        }
-        defer { server.end() }
-        let names = try Self.resolve(lab, (0..<200).map { "n\($0).example" })
-        #expect(names.usable(at: 1_000_000).count == 200, "\(names.cautions(at: 1_000_000).prefix(3))")
-    }
-
-    // MARK: The commands
-
-    @Test func planAsksAndWritesNothingAndShowAsksNobody() throws {
-        let lab = try Lab()
-        let server = try NameServer(lab) { name, type in
-            switch name {
-            case "good.example": .records(type == 1 ? [.a(name, "11.1.1.1", 900)] : [])
-            case "bad.example":
-                .records(type == 1 ? [.a(name, "11.1.1.1"), .a(name, "169.254.169.254")] : [])
-            default: .code(3)
-            }
-        }
-        defer { server.end() }
-        try lab.write(configuration: Self.policy(["good.example:443/tcp", "bad.example", "none.example"]))
-        let plan = try lab.hivectl("net", "plan")
-        #expect(plan.status == 2, "\(plan)")
-        #expect(
-            plan.stderr.contains(
-                "bad.example is refused, and reaches nothing: it resolves to 169.254.169.254"))
-        #expect(
-            plan.stderr.contains(
-                "none.example cannot be looked up, and reaches nothing: there is no such name."))
-        #expect(!plan.stderr.contains("good.example"))
-        #expect(!server.takeQuestions().isEmpty)
-        #expect(try lab.run(["ls", "\(Lab.state)/names.json"]).status != 0)
-        let unknown = try lab.hivectl("net", "show")
-        #expect(unknown.stdout.contains("good.example: not looked up yet"), "\(unknown)")
-        #expect(server.takeQuestions().isEmpty)
-
-        // What apply would have written.
-        let hive = try Hive(
-            Configuration(
-                text: Array(Self.policy(["good.example:443/tcp", "bad.example", "none.example"]).utf8),
-                file: "hive.json"), added: [], leases: Leases())
-        try lab.host {
-            let state = StateDirectory(Lab.state)
-            try state.make()
-            try hive.resolve(Names()).save(state)
-        }
-        #expect(!server.takeQuestions().isEmpty)
-        let shown = try lab.hivectl("net", "show")
-        #expect(shown.status == 0, "\(shown)")
-        #expect(shown.stdout.contains("good.example: 11.1.1.1; looked up 20"), "\(shown)")
-        #expect(
-            shown.stdout.contains("bad.example: refused, and reaches nothing: it resolves to 169.254.169.254")
-        )
-        #expect(shown.stdout.contains("none.example: failed, and reaches nothing: there is no such name"))
-        #expect(
-            shown.stdout.contains(
-                "alpha: to good.example:443/tcp, bad.example, none.example; at most 1024 connections"))
-        let json = try #require(try lab.hivectl("net", "show", "--json").json() as? [String: Any])
-        let names = try #require(json["names"] as? [String: [String: Any]])
-        #expect(names["good.example"]?["addresses"] as? [String] == ["11.1.1.1"])
-        #expect(names["good.example"]?["state"] as? String == "usable")
-        let (resolved, expires) = (
-            names["good.example"]?["resolved"] as? Int, names["good.example"]?["expires"] as? Int
-        )
-        #expect(resolved.map { $0 + 900 } == expires)
-        #expect(names["bad.example"]?["state"] as? String == "refused")
-        let policies = try #require(json["policies"] as? [String: [String: Any]])
-        #expect(
-            policies["alpha"]?["allow"] as? [String] == [
-                "good.example:443/tcp", "bad.example", "none.example",
-            ])
-        #expect(server.takeQuestions().isEmpty)
-
-        // A damaged file is no disaster.
-        try lab.write("{ \"version\": 1, \"na", to: "\(Lab.state)/names.json")
-        let damaged = try lab.hivectl("net", "plan")
-        #expect(damaged.status == 2 && damaged.stderr.contains("names.json"), "\(damaged)")
-        #expect(!server.takeQuestions().isEmpty)
-    }
-
-    /// The second of two applies asks nobody.
-    @Test func whatApplyHasLearntIsKept() throws {
-        let lab = try Lab()
-        let server = try NameServer(lab) { name, type in
-            .records(type == 1 ? [.a(name, "11.1.1.1", 900)] : [])
-        }
-        defer { server.end() }
-        try lab.write(configuration: Self.policy(["good.example:443/tcp"]))
-        _ = try lab.hivectl("net", "apply")
-        #expect(server.takeQuestions() == ["good.example 1", "good.example 28"])
-        let file = try lab.must("cat \(Lab.state)/names.json").stdout
-        #expect(file.contains("\"good.example\": { \"addresses\": [\"11.1.1.1\"]"), "\(file)")
-        _ = try lab.hivectl("net", "apply")
-        _ = try lab.hivectl("net", "plan")
-        #expect(server.takeQuestions().isEmpty)
-        #expect(try lab.must("cat \(Lab.state)/names.json").stdout == file)
-    }
-}
-
-/// A switch that a server's thread reads.
-private final class Flag: Sendable {
-    private let state: Mutex<Bool>
-    init(_ value: Bool) { state = Mutex(value) }
-    var value: Bool {
-        get { state.withLock { $0 } }
-        set { state.withLock { $0 = newValue } }
+        // Whoever looks into the files asks the name servers no third time.
+        let questions = server.takeQuestions()
+        #expect(questions.count { $0 == "silent.example 1" } == 2, "\(questions)")
+        #expect(!questions.contains("silent.example 28"), "\(questions)")
     }
 }
