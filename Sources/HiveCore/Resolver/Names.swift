@@ -101,8 +101,11 @@ public struct Names: Equatable, Sendable {
     // MARK: Telling
 
     /// A sentence for each name with trouble, in the order of the names.
-    public func cautions(at now: Int64) -> [String] {
+    ///
+    /// - Parameter mentioned: nil for all.
+    public func cautions(about mentioned: [String]? = nil, at now: Int64) -> [String] {
         entries.sorted { $0.key < $1.key }.compactMap { name, entry in
+            guard mentioned?.contains(name) != false else { return nil }
             guard let problem = entry.problem else {
                 guard let resolved = entry.resolved, !resolved.isUsable(at: now) else { return nil }
                 return

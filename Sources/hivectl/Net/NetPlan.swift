@@ -23,7 +23,8 @@ extension Hivectl {
     /// Also `net apply --dry-run`. Takes no lock and writes nothing.
     static func plan(_ session: Session, json: Bool) throws -> ExitCode {
         let hive = try session.load()
-        let names = hive.resolve(session.knownNames())
+        let (known, damage) = Names.load(session.state)
+        let names = hive.resolve(known)
         let spec = try hive.spec(names: names.usable(at: Hive.now))
         var network = try HostNetwork()
         do {
@@ -34,7 +35,9 @@ extension Hivectl {
                 session.console.print(changes.lines(session.console.style))
                 session.console.remark(changes.isEmpty ? "Nothing to do." : "\(changes.count) to do.")
             }
-            for caution in names.cautions(at: Hive.now) + cautions(about: spec, observed: observed) {
+            for caution in [damage].compactMap(\.self) + names.cautions(at: Hive.now)
+                + cautions(about: spec, observed: observed)
+            {
                 session.console.note("hivectl: \(caution)")
             }
             return changes.isEmpty ? .ok : .changes

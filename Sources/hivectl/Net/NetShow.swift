@@ -64,7 +64,8 @@ struct ShownNetwork: Encodable {
         var words: [String] = []
         var spec: NetworkSpec?
         var hive: Hive?
-        let known = session.knownNames()
+        let (known, damage) = Names.load(session.state)
+        if let damage { words.append(damage) }
         let now = Hive.now
         do {
             let found = try session.load()
@@ -83,6 +84,7 @@ struct ShownNetwork: Encodable {
                 "Cannot be applied: \(hive.sentence(for: $0))."
             }
             words += HiveNet.cautions(about: spec, observed: observed)
+            words += known.cautions(about: hive.names, at: now)
         }
         var network = observed.state
         if let agent {

@@ -40,7 +40,7 @@ struct Session {
     ///     say: what cannot be applied leaves nothing behind.
     ///   - prepare: what else is to be written then.
     func apply(_ hive: Hive, prepare: () throws -> Void = {}) throws -> AppliedChanges {
-        let known = knownNames()
+        let (known, damage) = Names.load(state)
         let names = hive.resolve(known)
         let spec = try hive.spec(names: names.usable(at: Hive.now))
         var network = try HostNetwork()
@@ -48,25 +48,20 @@ struct Session {
         do {
             let applied = try network.apply(spec) {
                 if hive.leasesChanged { try hive.leases.save(state) }
-                if names != known { try names.save(state) }
+                if names != known || damage != nil { try names.save(state) }
                 try prepare()
             } progress: { done, total in
                 progress.step("\(done) of \(total) agents")
             }
-            for caution in names.cautions(at: Hive.now) + cautions(about: spec, observed: applied.observed) {
+            for caution in [damage].compactMap(\.self) + names.cautions(at: Hive.now)
+                + cautions(about: spec, observed: applied.observed)
+            {
                 console.note("hivectl: \(caution)")
             }
             return applied
         } catch let obstacle as Obstacle {
             throw failure(obstacle, hive)
         }
-    }
-
-    /// What names stood for when they were last looked up. A damaged file is said to be one.
-    func knownNames() -> Names {
-        let (names, caution) = Names.load(state)
-        if let caution { console.note("hivectl: \(caution)") }
-        return names
     }
 
     /// What the kernel has against the configuration, in the configuration's own terms.
