@@ -54,6 +54,7 @@ public struct Hive: Sendable {
         let checks = HiveChecks(configuration: configuration, agents: declarations)
         try checks.names()
         try checks.count()
+        try checks.policies()
         try checks.namespaces()
         try checks.egress()
         var addresses = try AddressPlan(configuration: configuration, agents: declarations)

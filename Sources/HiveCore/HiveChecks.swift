@@ -61,6 +61,23 @@ struct HiveChecks {
         }
     }
 
+    /// Elements of one policy's sets. Some thousand cost a packet no more than ten, but each takes the kernel a while to insert.
+    static let maximumElements = 16_384
+
+    /// No policy that comes to more elements than that: lists with many different ports, much cut out of much.
+    func policies() throws(HiveError) {
+        var seen: Set<String> = []
+        for agent in agents where seen.insert(agent.settings.egress.label).inserted {
+            let count = agent.settings.egress.elementCount
+            guard count <= Self.maximumElements else {
+                throw agent.error(
+                    "egress",
+                    "comes to \(count) ranges of addresses, protocols and ports, but a policy may have at most "
+                        + "\(Self.maximumElements): write fewer entries, or the same ports with all of them")
+            }
+        }
+    }
+
     /// No two agents in one namespace, as far as that shows without asking the kernel.
     func namespaces() throws(HiveError) {
         var owners: [NetworkSpec.Namespace: Declaration] = [:]

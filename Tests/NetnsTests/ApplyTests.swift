@@ -140,6 +140,21 @@ import Testing
         #expect(try lab.must("ip netns list").stdout.contains("mine"))
     }
 
+    /// One agent goes, and another one, before or behind it in the alphabet, comes into the namespace that it was attached to.
+    @Test(arguments: [("bee", "dee"), ("dee", "bee")]) func anotherAgentTakesANamespaceOver(
+        old: String, new: String
+    ) throws {
+        let lab = try Lab()
+        try lab.ip("netns add mine")
+        for name in [old, new] {
+            try lab.apply("{ agents: { \(name): { namespace: '/run/netns/mine' } } }")
+            #expect(try lab.hivectl("net", "plan").status == 0)
+        }
+        #expect(try lab.links()["hv-\(old)"] == nil)
+        #expect(try lab.links()["hv-\(new)"] != nil)
+        #expect(try lab.links(in: "mine")["eth0"] != nil)
+    }
+
     @Test func attachesByProcess() throws {
         let lab = try Lab()
         let process = try lab.background(["unshare", "-n", "sleep", "600"])

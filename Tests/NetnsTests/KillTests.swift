@@ -23,7 +23,9 @@ import Testing
                             gamma: { address4: "10.77.0.4" }, delta: { address4: "10.77.0.5" } } }
                 """,
             after: """
-                { agents: { alpha: { address4: "10.77.0.2", web: { port: 80 } }, beta: { address4: "10.77.0.13" },
+                { agents: { alpha: { address4: "10.77.0.2", web: { port: 80 },
+                                     egress: { allow: ["9.9.9.9:443/tcp"], deny: ["8.8.8.8"], host: ["53/udp"] } },
+                            beta: { address4: "10.77.0.13" },
                             omega: { address4: "10.77.0.4" }, epsilon: { address4: "10.77.0.6" } } }
                 """)
         /// Everything changes.

@@ -88,7 +88,7 @@ private struct RandomConfiguration {
 
     struct Agent {
         var web: Int?
-        var egress = false
+        var egress: String?
         /// The last part of an explicit address, or none.
         var number: Int?
         var namespace: String?
@@ -96,12 +96,20 @@ private struct RandomConfiguration {
         func text(_ subnet: String) -> String {
             var members: [String] = []
             if let web { members.append("web: { port: \(web) }") }
-            if egress { members.append("egress: 'internet'") }
+            if let egress { members.append("egress: \(egress)") }
             if let number { members.append("address4: '\(subnet).\(number)'") }
             if let namespace { members.append("namespace: '/run/netns/\(namespace)'") }
             return "{ \(members.joined(separator: ", ")) }"
         }
     }
+
+    /// Nothing, everything, and lists: two that are the same, one of another order, limits and services.
+    static let policies: [String?] = [
+        nil, "'internet'", "'internet'", "{ allow: ['9.9.9.9:443/tcp', '8.8.8.0/24'], rate: '1mbit' }",
+        "{ allow: ['8.8.8.0/24', '9.9.9.9:443/tcp'], connections: 9 }",
+        "{ allow: ['0.0.0.0/0', '::/0'], deny: ['10.0.0.0/8:1-1023/udp', 'internet:25/tcp'], host: ['53/udp'] }",
+        "{ host: ['53/udp', '53/tcp'], connections: 3 }", "{ allow: ['internet:443/tcp'] }",
+    ]
 
     var bridge = "hive0"
     var prefix = "hv-"
@@ -162,7 +170,7 @@ private struct RandomConfiguration {
             }
             switch Int.random(in: 0..<5, using: &random) {
             case 0: agents[name]?.web = chance(3) ? nil : Int.random(in: 8000...8003, using: &random)
-            case 1: agents[name]?.egress.toggle()
+            case 1: agents[name]?.egress = Self.policies.randomElement(using: &random) ?? nil
             case 2:
                 // Above all leases, which are given out from the lower end.
                 let number = 100 + Int.random(in: 0..<100, using: &random)
@@ -223,9 +231,18 @@ private enum Sabotage {
             ["accept_ra 2", "accept_redirects 1", "proxy_ndp 1", "disable_ipv6 1", "disable_ipv6 0"]
             .randomElement(using: &random) ?? ""
         let chain =
-            ["early", "input", "forward", "output", "from_agent", "answers"].randomElement(using: &random)
+            [
+                "early", "input", "forward", "output", "from_agent", "answers", "allowed", "served",
+                "egress_internet",
+            ]
+            .randomElement(using: &random)
             ?? ""
-        let set = ["host", "peer", "egress", "web4", "egress4"].randomElement(using: &random) ?? ""
+        let set =
+            [
+                "host", "peer", "egress", "web4", "egress4", "connections", "rate4", "service4",
+                "allow4_internet",
+            ]
+            .randomElement(using: &random) ?? ""
         func write(_ family: String, _ link: String, _ setting: String) -> String {
             let words = setting.split(separator: " ")
             return "echo \(words.last ?? "") > /proc/sys/net/\(family)/conf/\(link)/\(words.first ?? "")"
@@ -256,6 +273,10 @@ private enum Sabotage {
             "nft flush set inet hive \(set)", "nft flush set bridge hive lease4",
             "nft add element inet hive host '{ 02:00:00:00:00:81 }'",
             "nft add element bridge hive lease4 '{ hv-a . 6a:76:0a:4d:00:02 . 10.77.0.44 }'",
+            "nft add element inet hive allow4_internet '{ 10.1.1.1 . tcp . 22 }'",
+            "nft add element inet hive service4 '{ 10.77.0.2 . tcp . 22 }'",
+            "nft add set inet hive allow4_internet '{ type ipv4_addr; }'",
+            "nft delete set inet hive allow4_internet",
             "nft add element inet hive web4 '{ 10.77.0.2 . 22 }'", "nft add counter inet hive other",
             write("ipv4", link, setting4), write("ipv4", bridge, setting4), write("ipv6", bridge, setting6),
             "ip -n \(inside) addr add 10.77.0.97/32 dev eth0", "ip -n \(inside) addr flush dev eth0",

@@ -21,7 +21,8 @@ extension HostNetwork {
         }
         let policies = Dictionary(grouping: tables.elements) { $0.agent ?? "" }
         let places = found.places
-        let insides = try observeInsides(places, &facts)
+        let wanted = Set(spec?.agents.map(\.name) ?? [])
+        let insides = try observeInsides(places, wanted: wanted, &facts)
         for (name, place) in places {
             let (webPort, egress) = Boundary.policy(of: policies[name] ?? [])
             let link = found.ports[name]
@@ -44,7 +45,6 @@ extension HostNetwork {
             if agent.namespace == nil && agent.port == nil && agent.egress == nil { continue }
             state.agents[name] = agent
         }
-        let wanted = Set(spec?.agents.map(\.name) ?? [])
         for agent in NamespaceDirectory.agents() {
             // A wanted agent's leftover file is replaced when its namespace is made.
             let isUsed = places[agent] == .own && (insides.existing.contains(agent) || wanted.contains(agent))

@@ -11,9 +11,11 @@ struct Insides {
 extension HostNetwork {
     /// Looks into agents' namespaces, from a thread that joins one after the other. No process in them is touched.
     ///
-    /// - Parameter places: by agent.
+    /// - Parameters:
+    ///   - places: by agent.
+    ///   - wanted: the agents that are to stay. Of a namespace's they come first: an agent that goes may have another one's place.
     mutating func observeInsides(
-        _ places: [String: NetworkSpec.Namespace], _ facts: inout HostFacts
+        _ places: [String: NetworkSpec.Namespace], wanted: Set<String>, _ facts: inout HostFacts
     ) throws(KernelError) -> Insides {
         // In order of names, so that of two agents in one namespace it is always the same one that has a fault.
         let sorted = places.sorted { $0.key < $1.key }
@@ -27,23 +29,24 @@ extension HostNetwork {
         }
         // All are waited for, also when one has failed.
         let looks = threads.map { $0.result() }
-        return merge(try looks.map { (look) throws(KernelError) in try look.get() }, &facts)
+        return merge(try looks.map { (look) throws(KernelError) in try look.get() }, wanted, &facts)
     }
 
-    private func merge(_ looks: [Look], _ facts: inout HostFacts) -> Insides {
+    private func merge(_ looks: [Look], _ wanted: Set<String>, _ facts: inout HostFacts) -> Insides {
         var insides = Insides()
         var owners: [NamespaceID: String] = [:]
-        for look in looks {
-            facts.namespaceFaults.merge(look.faults) { $1 }
-            for (agent, identity, inside) in look.found {
-                if let owner = owners[identity] {
-                    facts.namespaceFaults[agent] = .isAlso(agent: owner)
-                    continue
-                }
-                owners[identity] = agent
-                insides.existing.insert(agent)
-                insides.found[agent] = inside
+        for look in looks { facts.namespaceFaults.merge(look.faults) { $1 } }
+        let found = looks.flatMap(\.found)
+        for (agent, identity, inside) in found.filter({ wanted.contains($0.agent) })
+            + found.filter({ !wanted.contains($0.agent) })
+        {
+            if let owner = owners[identity] {
+                facts.namespaceFaults[agent] = .isAlso(agent: owner)
+                continue
             }
+            owners[identity] = agent
+            insides.existing.insert(agent)
+            insides.found[agent] = inside
         }
         return insides
     }
