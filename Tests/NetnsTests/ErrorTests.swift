@@ -89,6 +89,18 @@ import Testing
         Wrong("empty", "", "hive.json"),
         Wrong("no such user", "{ gateway: { user: 'nobody-at-all' } }", "gateway.user", "nobody-at-all"),
         Wrong(
+            "egress policy with a mistake",
+            "{ agents: { alpha: { egress: { allow: ['10.0.0.1/8:443/tcp'] } } } }",
+            "agents.alpha.egress.allow[0]", "10.0.0.1/8:443/tcp", "10.0.0.0/8:443/tcp"),
+        Wrong(
+            "egress policy towards other agents",
+            "{ agents: { alpha: { egress: { allow: ['10.77.0.0/24'] } } } }", "agents.alpha.egress.allow[0]",
+            "network.subnet4"),
+        Wrong(
+            "egress policy with a name to deny",
+            "{ agents: { alpha: { egress: { allow: ['internet'], deny: ['a.example'] } } } }",
+            "agents.alpha.egress.deny[0]", "a.example", "boundary"),
+        Wrong(
             "egress policy", "{ agents: { alpha: { egress: 'internt' } } }", "agents.alpha.egress", "internt",
             "internet"),
     ]

@@ -226,7 +226,7 @@ import Testing
         }
         defer { server.end() }
         let names = try Asking.resolve(
-            lab, ["both.example", "file.example", "silent.example", "inside.example"])
+            lab, ["both.example", "file.example", "silent.example", "inside.example", "nowhere.example"])
         #expect(Asking.addresses(names.entries["file.example"]) == ["11.1.1.7", "2a11::7"])
         #expect(names.entries["file.example"]?.resolved?.expires == 1_000_300)
         #expect(Asking.addresses(names.entries["silent.example"]) == ["11.1.1.8"])
@@ -234,7 +234,10 @@ import Testing
         #expect(names.entries["inside.example"]?.problem?.kind == .refused)
         // Whoever looks into the files asks the name servers no third time.
         let questions = server.takeQuestions()
-        #expect(questions.count { $0 == "silent.example 1" } == 2, "\(questions)")
-        #expect(!questions.contains("silent.example 28"), "\(questions)")
+        for name in ["silent.example", "nowhere.example"] {
+            #expect(questions.count { $0 == "\(name) 1" } == 2, "\(questions)")
+            #expect(!questions.contains("\(name) 28"), "\(questions)")
+        }
+        #expect(names.entries["nowhere.example"]?.problem?.reason == "no name server gave an answer")
     }
 }

@@ -94,12 +94,16 @@ enum Resolver {
 
     /// What the host's own files say, /etc/hosts above all: for as short as anything is used.
     ///
-    /// getaddrinfo(3) would ask the name servers again, so it gets none: in this thread's own `_res`, which is then kept
-    /// as it is.
+    /// getaddrinfo(3) would ask the name servers again, and with its own patience, so it gets none: in this thread's own
+    /// `_res`, which it takes as it finds it (`RES_NORELOAD`).
     private static func files(_ name: String) -> Answer? {
         let state = hive_res_of_thread()
         guard hive_res_init(state) == 0 else { return nil }
-        defer { hive_res_close(state) }
+        defer {
+            hive_res_close(state)
+            // Not initialised: whoever is next in this thread has the name servers again (`RES_INIT`).
+            state.pointee.options = 0
+        }
         state.pointee.nscount = 0
         state.pointee.options |= UInt(RES_NORELOAD)
         var hints = addrinfo()

@@ -23,9 +23,8 @@ extension Hivectl {
     /// Also `net apply --dry-run`. Takes no lock and writes nothing.
     static func plan(_ session: Session, json: Bool) throws -> ExitCode {
         let hive = try session.load()
-        let (known, damage) = Names.load(session.state)
-        let names = hive.resolve(known)
-        let spec = try hive.spec(names: names.usable(at: Hive.now))
+        let resolved = try session.resolve(hive)
+        let spec = resolved.spec
         var network = try HostNetwork()
         do {
             let (changes, observed) = try network.plan(spec)
@@ -35,9 +34,7 @@ extension Hivectl {
                 session.console.print(changes.lines(session.console.style))
                 session.console.remark(changes.isEmpty ? "Nothing to do." : "\(changes.count) to do.")
             }
-            for caution in [damage].compactMap(\.self) + names.cautions(at: Hive.now)
-                + cautions(about: spec, observed: observed)
-            {
+            for caution in resolved.cautions + cautions(about: spec, observed: observed) {
                 session.console.note("hivectl: \(caution)")
             }
             return changes.isEmpty ? .ok : .changes

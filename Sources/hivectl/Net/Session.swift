@@ -40,28 +40,47 @@ struct Session {
     ///     say: what cannot be applied leaves nothing behind.
     ///   - prepare: what else is to be written then.
     func apply(_ hive: Hive, prepare: () throws -> Void = {}) throws -> AppliedChanges {
-        let (known, damage) = Names.load(state)
-        let names = hive.resolve(known)
-        let spec = try hive.spec(names: names.usable(at: Hive.now))
+        let resolved = try resolve(hive)
+        let spec = resolved.spec
         var network = try HostNetwork()
         let progress = console.progress
         do {
             let applied = try network.apply(spec) {
                 if hive.leasesChanged { try hive.leases.save(state) }
-                if names != known || damage != nil { try names.save(state) }
+                if resolved.isNews { try resolved.names.save(state) }
                 try prepare()
             } progress: { done, total in
                 progress.step("\(done) of \(total) agents")
             }
-            for caution in [damage].compactMap(\.self) + names.cautions(at: Hive.now)
-                + cautions(about: spec, observed: applied.observed)
-            {
+            for caution in resolved.cautions + cautions(about: spec, observed: applied.observed) {
                 console.note("hivectl: \(caution)")
             }
             return applied
         } catch let obstacle as Obstacle {
             throw failure(obstacle, hive)
         }
+    }
+
+    /// What a hive wants of the network, with what the names in its policies stand for now.
+    struct Resolved {
+        let spec: NetworkSpec
+        let names: Names
+        /// `names` differ from what the state directory holds.
+        let isNews: Bool
+        let cautions: [String]
+    }
+
+    /// Asks for names where need be, which may take seconds. Writes nothing.
+    func resolve(_ hive: Hive) throws -> Resolved {
+        // What is wrong anyway is said before anybody is asked.
+        _ = try hive.spec()
+        let (known, damage) = Names.load(state)
+        let names = hive.resolve(known)
+        let now = Hive.now
+        return Resolved(
+            spec: try hive.spec(names: names.usable(at: now)), names: names,
+            isNews: names != known || damage != nil,
+            cautions: [damage].compactMap(\.self) + names.cautions(at: now))
     }
 
     /// What the kernel has against the configuration, in the configuration's own terms.
