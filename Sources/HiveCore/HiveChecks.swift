@@ -107,10 +107,21 @@ struct HiveChecks {
         }
     }
 
+    /// As many as are looked up in a few seconds, and far from the size that `names.json` may have.
+    static let maximumNames = 1024
+
     /// No policy allows what no policy can: agents never reach each other, nor the host but for its services.
     func egress() throws(HiveError) {
         let network = configuration.network
+        var names: Set<String> = []
         for agent in agents {
+            names.formUnion(agent.settings.egress.names)
+            guard names.count <= Self.maximumNames else {
+                throw agent.error(
+                    "egress",
+                    "brings the names in egress policies to \(names.count), but at most \(Self.maximumNames) of a hive are looked up"
+                )
+            }
             for (index, destination) in agent.settings.egress.allow.enumerated() {
                 let subnet: String
                 switch destination.place {

@@ -247,6 +247,22 @@ import Testing
         #expect(try Self.egress("{ allow: ['10.0.0.0/8', '0.0.0.0/0', '::/0'] }").allow.count == 3)
     }
 
+    @Test func aHiveHasSoManyNames() throws {
+        func text(_ count: Int) -> String {
+            let agents = (0..<8).map { agent in
+                let names = (0..<count / 8).map { "'n\(agent).\($0).example'" }.joined(separator: ",")
+                return
+                    "a\(agent): { egress: { allow: [\(names)\(agent == 7 && count % 8 > 0 ? ", 'more.example'" : "")] } }"
+            }
+            return "{ agents: { \(agents.joined(separator: ",\n")) } }"
+        }
+        #expect(try hive(text(1024)).names.count == 1024)
+        #expect(
+            problem(text(1025))?.description
+                == "hive.json:8: agents.a7.egress brings the names in egress policies to 1025, but at most 1024 of a hive are looked up"
+        )
+    }
+
     @Test func anAgentsOwnFileSaysItToo() {
         let found = problem("{}", added: ["b": "{\n egress: {\n  allow: ['10.77.0.9'] } }"])
         #expect(found?.description.hasPrefix("agents.d/b.json:3: egress.allow[0] is \"10.77.0.9\"") == true)

@@ -90,6 +90,9 @@ import Testing
         for (index, address) in (special6 + ["2a11::1"]).enumerated() {
             bad["b\(index).example"] = [.aaaa("b\(index).example", address)]
         }
+        // So is one that is mixed over the families.
+        bad["x.example"] = [.a("x.example", "11.1.1.1"), .aaaa("x.example", "fd00:1::1")]
+        bad["y.example"] = [.a("y.example", "10.1.2.3"), .aaaa("y.example", "2a11:1::1")]
         let isHostile = Flag(true)
         let server = try NameServer(lab) { [bad] name, type in
             let records = bad[name] ?? []

@@ -15,7 +15,7 @@ public struct EgressText: Equatable, Sendable {
     static let maximumDestinations = 256
     static let maximumServices = 64
     /// `nf_conntrack_max` of a large host.
-    static let connections = 1...1_000_000
+    public static let connections = 1...1_000_000
 
     /// Where something is wrong: a key, and for a list the index in it.
     struct Place {

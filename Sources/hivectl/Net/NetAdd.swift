@@ -25,7 +25,7 @@ extension Hivectl {
         let host = command.options(
             "host", "PORT/PROTO", .text, "it may use this port of the host, such as 53/udp")
         let connections = command.option(
-            "connections", "N", .integer(1...1_000_000), "it may have so many connections at a time")
+            "connections", "N", .integer(EgressText.connections), "it may have so many connections at a time")
         let rate = command.option(
             "rate", "R", .text, "it may send so much, and receive so much, such as 10mbit")
         let address4 = command.option(
