@@ -73,6 +73,26 @@ extension Batch {
         append(RTM_SETLINK, flags: 0, header: header, "raise link \(name)", of: LinkScope.self) { _ in }
     }
 
+    /// A link that packets come back over to agents.
+    func configureUplink(_ name: String, index: Int32, hasIPv6: Bool) {
+        append(
+            RTM_SETLINK, flags: 0, header: linkHeader(index), "configure link \(name)", of: LinkScope.self
+        ) { link in
+            link.put(.addressFamilies) { families in
+                families.put(.inet) { inet in
+                    inet.put(.settings) {
+                        $0.put(.forwarding, 1)
+                        $0.put(.rpFilter, 0)
+                    }
+                }
+                guard hasIPv6 else { return }
+                families.put(.inet6) {
+                    $0.put(.addressGeneration, UInt8(IN6_ADDR_GEN_MODE_NONE.rawValue))
+                }
+            }
+        }
+    }
+
     private func linkHeader(_ index: Int32) -> ifinfomsg {
         var header = ifinfomsg()
         header.ifi_index = index

@@ -21,6 +21,8 @@ struct Attempt: Sendable {
     let build: Build
     /// The address, where it is one outside.
     var destination: Outward?
+    /// Goes the way that an agent's own packets would go, to where verify does not answer.
+    var isReal = false
     /// The port of the host that is knocked at, so that what a policy opens is not tried.
     var service: Service?
 

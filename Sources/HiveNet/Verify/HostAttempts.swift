@@ -3,6 +3,9 @@ struct HostTargets {
     /// Every address of the host, with the names of their links; without those of loopback.
     var addresses4: [(address: IPv4Address, link: String)] = []
     var addresses6: [(address: IPv6Address, link: String)] = []
+    /// The same, all of them and quick to ask: the lists are cut short where there are very many.
+    var local4: Set<IPv4Address> = []
+    var local6: Set<IPv6Address> = []
     var listeners: [Listener] = []
     /// A port that nobody listens on and that no policy opens.
     var freePort: UInt16 = 0

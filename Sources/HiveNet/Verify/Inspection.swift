@@ -1,7 +1,7 @@
 internal import CNetlink
 internal import Glibc
 
-/// One run of `HostNetwork.verify`.
+/// One run of `HostNetwork.verify`. What it does stands in `run`; the parts are in the other files that extend it.
 struct Inspection {
     let spec: NetworkSpec
     let options: VerificationOptions
@@ -12,15 +12,15 @@ struct Inspection {
     let chosen: [Int]
     var random: SeededGenerator
     var result: Verification
+
+    /// Everything that is tried. What is tried outside depends on the agent: `outward`, by position in here.
     var attempts: [Attempt] = []
+    var outward: [Egress: [Int]] = [:]
     /// Attempts whose control arrived, by position.
     var controlled: Set<Int> = []
     /// Why an agent cannot be tested.
     var faults: [Int: String] = [:]
     private let start = ContinuousClock.now
-
-    /// More pairs of agents are sampled.
-    static let mostPairs = 16_000
 
     init(
         _ network: inout HostNetwork, _ spec: NetworkSpec, _ options: VerificationOptions, seed: UInt64
@@ -58,44 +58,78 @@ struct Inspection {
     mutating func run(
         _ network: inout HostNetwork, _ progress: (Int, Int) -> Void
     ) throws(KernelError) -> (Verification, isSame: Bool) {
-        result.findings = []  // The audit's place.
+        result.findings = audit()
         guard let bridge = observed.bridgeIndex else {
             report(.untested, nil, .host, "could not test anything: there is no bridge \(spec.bridge)")
             return (finished(), true)
         }
         let before = try network.filter.readBoundary()
+        let magic = UInt32.random(in: 1..<(.max - 1))
         let targets = try hostTargets(&network)
         attempts =
             Attempt.host(spec, targets) + Attempt.listeners(spec, targets.listeners) + Attempt.peers(spec)
-        let magic = UInt32.random(in: 1..<(.max - 1))
+        planOutward(targets)
         try runControls(magic, targets)
-        let prober = Prober(
-            spec, magic: magic, attempts: attempts, stations: stations, senders: try openSenders(magic),
-            host: try Prober.Host(magic: magic, bridge: bridge, hasIPv6: spec.subnet6 != nil), outside: nil)
-        var counts = Counts(before)
-        let steps = chosen.count * 3
-        var done = 0
-        for target in [Verification.Target.host, .listeners, .agents] {
-            var ranges: [Int: Range<Int>] = [:]
-            for agent in chosen where faults[agent] == nil {
-                ranges[agent] = try prober.fire(agent, aims(of: agent, target))
-                if let fault = prober.senders[agent]?.fault { faults[agent] = fault }
-                done += 1
-                progress(done, steps)
-            }
-            let now = Counts(try network.filter.readBoundary())
-            for (agent, range) in ranges { judge(agent, target, prober, range, now.since(counts)) }
-            counts = now
+        let senders = try openSenders(magic)
+        let outside = try openOutside(magic, &network)
+        // Whatever fails from here on, the link goes.
+        let outcome: KernelError?
+        do throws(KernelError) {
+            let prober = Prober(
+                spec, magic: magic, attempts: attempts, stations: stations, senders: senders,
+                host: try Prober.Host(magic: magic, bridge: bridge, hasIPv6: spec.subnet6 != nil),
+                outside: outside?.socket)
+            defer { PacketSocket.close(prober) }
+            try probe(prober, outside, &network, progress)
+            outcome = nil
+        } catch {
+            outcome = error
         }
+        try outside?.remove(&network.route)
+        if let outcome { throw outcome }
         for agent in chosen {
             guard let fault = faults[agent] else { continue }
             report(.untested, agent, .host, "could not test \(stations[agent].name): \(fault)")
         }
         let after = try network.filter.readBoundary()
-        let isSame = before.boundary == after.boundary
-        PacketSocket.close(prober)
-        return (finished(), isSame)
+        return (finished(), before.boundary == after.boundary)
     }
+
+    private mutating func probe(
+        _ prober: Prober, _ outside: Outside?, _ network: inout HostNetwork, _ progress: (Int, Int) -> Void
+    ) throws(KernelError) {
+        let targets = Verification.Target.allCases
+        var counts = Counts(try network.filter.readBoundary())
+        for (done, target) in targets.enumerated() {
+            progress(done, targets.count)
+            var ranges: [Int: Range<Int>] = [:]
+            var web: [WebResult] = []
+            if target == .web {
+                web = try tryWebPorts(prober)
+            } else {
+                for agent in chosen where faults[agent] == nil {
+                    ranges[agent] = try fire(agent, target, prober, outside, &network)
+                    if let fault = prober.senders[agent]?.fault { faults[agent] = fault }
+                }
+                if target == .allowed { try waitForRealTargets(ranges, prober) }
+            }
+            let now = Counts(try network.filter.readBoundary())
+            let difference = now.since(counts)
+            for agent in chosen {
+                guard let range = ranges[agent] else { continue }
+                if target == .allowed {
+                    judgeAllowed(agent, prober, range, difference)
+                } else {
+                    judge(agent, target, prober, range, difference)
+                }
+            }
+            judge(web, difference)
+            counts = now
+        }
+    }
+
+    /// What packets cannot show.
+    private func audit() -> [Finding] { [] }
 
     private func finished() -> Verification {
         var result = result
@@ -111,197 +145,8 @@ struct Inspection {
                 outcome: outcome, agent: agent.map { stations[$0].name }, target: target, sentence: sentence))
     }
 
-    // MARK: What is tried
-
-    private func hostTargets(_ network: inout HostNetwork) throws(KernelError) -> HostTargets {
-        var targets = HostTargets()
-        let names = Dictionary(observed.linkIndexes.map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
-        for record in try network.route.addresses() {
-            let link = names[record.link] ?? "link \(record.link)"
-            if let address = record.address4?.address, !Prefix4.loopback.contains(address),
-                !targets.addresses4.contains(where: { $0.address == address })
-            {
-                targets.addresses4.append((address, link))
-            }
-            if let address = record.address6?.address, address.bits != 1,
-                !targets.addresses6.contains(where: { $0.address == address })
-            {
-                targets.addresses6.append((address, link))
-            }
-        }
-        targets.listeners = try Listeners.read()
-        let taken = Set(targets.listeners.map(\.port)).union(
-            spec.agents.flatMap { $0.egress.services.map(\.port) })
-        // Somewhere above what is used by anybody.
-        targets.freePort = (17_000...19_000).first { !taken.contains($0) } ?? 17_000
-        return targets
-    }
-
-    /// What an agent tries at a target, and with whom.
-    private mutating func aims(
-        of agent: Int, _ target: Verification.Target
-    ) -> [(attempt: Int, other: Int?)] {
-        let services = Set(spec.agents[agent].egress.services)
-        let wanted = attempts.indices.filter { index in
-            let attempt = attempts[index]
-            return attempt.target == target && controlled.contains(index)
-                && !(attempt.service.map(services.contains) ?? false)
-        }
-        guard target == .agents else { return wanted.map { ($0, nil) } }
-        return others(than: agent).flatMap { other in wanted.map { ($0, other) } }
-    }
-
-    /// The other agents that can receive: all of them, or as many as the bound for pairs leaves to each.
-    private mutating func others(than agent: Int) -> [Int] {
-        var others = stations.indices.filter { $0 != agent && faults[$0] == nil }
-        let most = max(1, Self.mostPairs / max(1, chosen.count))
-        guard others.count > most else { return others }
-        others.shuffle(using: &random)
-        return Array(others[..<most])
-    }
-
-    /// Opens a socket in every agent's namespace, from a thread that joins one after the other.
-    private mutating func openSenders(_ magic: UInt32) throws(KernelError) -> [Prober.Sender?] {
-        // Twice as many files as are counted there: a namespace is closed as soon as its socket is open.
-        let most = OpenFiles.portion(most: 2 * stations.count)
-        let (spec, stations) = (spec, stations)
-        var faults = faults
-        let senders = try onThreadOfItsOwn { (switcher) throws(KernelError) -> [Prober.Sender?] in
-            var senders: [Prober.Sender?] = []
-            for (index, agent) in spec.agents.enumerated() {
-                var sender: Prober.Sender?
-                if faults[index] == nil {
-                    do throws(KernelError) {
-                        guard index < 2 * most else {
-                            throw KernelError("open a packet socket", code: EMFILE)
-                        }
-                        let socket = try PacketSocket.onLink(of: agent, .frames(magic), switcher)
-                        sender = Prober.Sender(stations[index], socket)
-                    } catch {
-                        faults[index] = error.description
-                    }
-                }
-                senders.append(sender)
-            }
-            return senders
-        }
-        self.faults = faults
-        return senders
-    }
-
-    // MARK: Controls
-
-    private mutating func runControls(_ magic: UInt32, _ targets: HostTargets) throws(KernelError) {
-        // Two of them, made up where there are fewer.
-        let made = (0..<2).map { number in
-            let address4 = IPv4Address(bits: spec.subnet4.first.bits + 2 + UInt32(number))
-            return Station(
-                name: "control\(number)", mac: NetworkSpec.agentMAC(address4), address4: address4,
-                address6: spec.subnet6.map { IPv6Address(bits: $0.first.bits + 2 + UInt128(number)) })
-        }
-        let agents = stations.count < 2 ? made : Array(stations[..<2])
-        let control = try ControlHive(
-            spec, magic: magic, agents: agents, addresses4: targets.addresses4.map(\.address),
-            addresses6: targets.addresses6.map(\.address))
-        let prober = Prober(
-            spec, magic: magic, attempts: attempts, stations: agents, senders: control.senders.map { $0 },
-            host: control.host, outside: control.outside)
-        // A link that has just been raised drops frames until the kernel has noticed (linkwatch, in a work queue).
-        let deadline = ContinuousClock.now + .seconds(3)
-        repeat {
-            let missing = attempts.indices.filter { !controlled.contains($0) }
-            let range = try prober.fire(0, missing.map { ($0, attempts[$0].target == .agents ? 1 : nil) })
-            for index in range where prober.arrivals[UInt32(index)] != nil {
-                controlled.insert(Int(prober.shots[index].attempt))
-            }
-        } while controlled.count < attempts.count && prober.senders[0]?.fault == nil
-            && ContinuousClock.now < deadline
-            && usleep(5_000) == 0
-        result.controls.probes = attempts.count
-        result.controls.arrived = controlled.count
-        for index in attempts.indices where !controlled.contains(index) {
-            report(
-                .untested, nil, attempts[index].target,
-                "could not test \(attempts[index].words): its control did not arrive")
-        }
-        PacketSocket.close(prober)
-    }
-
-    // MARK: Judgement
-
-    /// What became of one agent's probes to one target.
-    private mutating func judge(
-        _ agent: Int, _ target: Verification.Target, _ prober: Prober, _ range: Range<Int>, _ counts: Counts
-    ) {
-        var cell = Verification.Cell()
-        for index in range {
-            cell.probes += 1
-            let shot = prober.shots[index]
-            let answered = prober.answered.contains(UInt32(index))
-            guard prober.arrivals[UInt32(index)] != nil || answered else { continue }
-            cell.reached += 1
-            let attempt = attempts[Int(shot.attempt)]
-            let object =
-                shot.other >= 0 ? "\(stations[Int(shot.other)].name) \(attempt.words)" : attempt.words
-            report(
-                .reached, agent, target,
-                "\(stations[agent].name) reached \(object)\(answered ? ", and was answered" : "")")
-        }
-        if faults[agent] != nil {
-            // Those that were not seen before its link failed prove nothing.
-            cell.untested = cell.probes - cell.reached
-        } else {
-            var left = cell.probes - cell.reached
-            for (counter, count) in counts.of(stations[agent].name) where left > 0 {
-                let share = min(left, count)
-                cell.by[counter] = share
-                cell.blocked += share
-                left -= share
-            }
-            cell.unexplained = left
-            if left > 0 {
-                report(
-                    .unexplained, agent, target,
-                    "\(left) of \(cell.probes) probes of \(stations[agent].name) did not arrive, but no counter of ours moved"
-                )
-            }
-        }
+    mutating func add(_ cell: Verification.Cell, _ agent: Int, _ target: Verification.Target) {
+        guard cell.probes > 0 else { return }
         result.agents[stations[agent].name, default: [:]][target, default: Verification.Cell()].add(cell)
-    }
-}
-
-/// Packets that were dropped, by agent and counter.
-struct Counts {
-    private var packets: [String: [AgentSet: UInt64]] = [:]
-    /// By the named counters.
-    private(set) var totals: [String: UInt64] = [:]
-
-    init(_ observation: BoundaryObservation) {
-        for (element, count) in observation.counts {
-            guard let agent = element.agent else { continue }
-            packets[agent, default: [:]][element.set, default: 0] += count
-        }
-        totals = observation.totals
-    }
-
-    func since(_ earlier: Counts) -> Counts {
-        var difference = self
-        for (agent, counts) in packets {
-            for (set, count) in counts {
-                let before = earlier.packets[agent]?[set] ?? 0
-                difference.packets[agent]?[set] = count > before ? count - before : 0
-            }
-        }
-        for (name, count) in totals {
-            let before = earlier.totals[name] ?? 0
-            difference.totals[name] = count > before ? count - before : 0
-        }
-        return difference
-    }
-
-    /// The largest first.
-    func of(_ agent: String) -> [(String, Int)] {
-        (packets[agent] ?? [:]).filter { $0.value > 0 }
-            .sorted { ($0.value, $1.key) > ($1.value, $0.key) }.map { ($0.key.label, Int($0.value)) }
     }
 }

@@ -41,4 +41,9 @@ struct PacketFilter {
 
     /// Barriers, which are ARP messages.
     static func barriers(_ magic: UInt32) -> PacketFilter { PacketFilter(anyOf: [(42, magic)]) }
+
+    /// TCP segments and UDP datagrams with these two ports, for a packet socket.
+    static func ports(_ ports: [(isIPv6: Bool, word: UInt32)]) -> PacketFilter {
+        PacketFilter(anyOf: ports.map { ($0.isIPv6 ? 54 : 34, $0.word) })
+    }
 }

@@ -118,9 +118,31 @@ final class Prober {
             }
             next += Self.portion
             try settle(from, crossings)
-            try collect(since: start)
+            // What was answered outside comes back over the same two links.
+            if try collect(since: start) {
+                try settle(from, crossings)
+                try collect(since: start)
+            }
         }
         return first..<shots.count
+    }
+
+    /// Returns when all that was sent on this processor, to this agent too, has been received or dropped.
+    func settle(_ sender: Int) throws(KernelError) {
+        guard let sender = senders[sender] else { return }
+        try settle(sender, 2)
+    }
+
+    /// Waits for answers from where verify does not answer.
+    /// - Parameters:
+    ///   - range: the shots that answers may be for.
+    ///   - real: those that are waited for.
+    func wait(for range: Range<Int>, real: Set<UInt32>, milliseconds: Int) throws(KernelError) {
+        let deadline = ContinuousClock.now + .milliseconds(milliseconds)
+        while ContinuousClock.now < deadline, !real.isSubset(of: answered) {
+            usleep(2_000)
+            try collect(since: range.lowerBound)
+        }
     }
 
     private func send(_ frame: Frame, _ sender: Sender) -> Bool {
@@ -163,8 +185,10 @@ final class Prober {
     // MARK: Receiving
 
     /// Looks at every receiving end, without waiting.
-    private func collect(since start: Int) throws(KernelError) {
-        guard poll(&polls, nfds_t(polls.count), 0) > 0 else { return }
+    /// - Returns: whether something was answered.
+    @discardableResult
+    private func collect(since start: Int) throws(KernelError) -> Bool {
+        guard poll(&polls, nfds_t(polls.count), 0) > 0 else { return false }
         let readable = Set(polls.filter { $0.revents & Int16(POLLIN) != 0 }.map(\.fd))
         for (socket, hasHeader, number) in host.raw where readable.contains(socket.number) {
             try socket.receive { (packet) throws(KernelError) in
@@ -180,7 +204,7 @@ final class Prober {
                 return true
             }
         }
-        guard let outside, readable.contains(outside.number) else { return }
+        guard let outside, readable.contains(outside.number) else { return false }
         var answers: [Frame] = []
         try outside.receive { (frame) throws(KernelError) in
             let sighting = Sighting(frame: frame, magic: magic)
@@ -191,6 +215,7 @@ final class Prober {
             return true
         }
         for answer in answers { try outside.send(answer) }
+        return !answers.isEmpty
     }
 
     private func isAllowed(_ index: UInt32) -> Bool {

@@ -27,11 +27,13 @@ extension Frame {
     ///
     /// The sums stay right where two addends change places (RFC 1071, section 2).
     init?(answering frame: UnsafeRawBufferPointer) {
-        guard frame.count >= 54 else { return nil }
+        guard frame.count >= Frame.headerLength + 20 else { return nil }
         let isIPv4 = frame.number16(12) == Frame.ipv4Type
-        guard isIPv4 || frame.number16(12) == Frame.ipv6Type && frame.count >= 74 else { return nil }
-        let number = isIPv4 ? frame[23] : frame[20]
         let transport = isIPv4 ? 34 : 54
+        guard isIPv4 || frame.number16(12) == Frame.ipv6Type, frame.count >= transport + 16 else {
+            return nil
+        }
+        let number = isIPv4 ? frame[23] : frame[20]
         let trafficClass = isIPv4 ? frame[15] : frame[14] << 4 | frame[15] >> 4
         // It came to the link's own address, since the link asks nobody for addresses: and there the answer goes.
         guard let mac = MACAddress(octets: frame[0..<6]) else { return nil }

@@ -86,7 +86,8 @@ extension Verification {
     private static func cell(_ cell: Cell) -> Table.Cell {
         switch cell.outcome {
         case .blocked: .init("blocked \(cell.blocked)", .good)
-        case .works: .init("works \(cell.works)", .good)
+        case .works:
+            .init("works \(cell.works)" + (cell.blocked > 0 ? ", blocked \(cell.blocked)" : ""), .good)
         case .untested: .init("untested \(cell.untested)", .notable)
         case .unexplained: .init("unexplained \(cell.unexplained)", .notable)
         case .failed: .init("FAILED \(cell.failed)", .bad)
