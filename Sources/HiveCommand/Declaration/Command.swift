@@ -118,6 +118,18 @@ public struct Command {
         return Key(name: option.spelling, absent: `default`)
     }
 
+    /// Declares an option with a value that can be given any number of times.
+    public mutating func options<Value>(
+        _ name: String, _ valueName: String, _ syntax: Syntax<Value>, _ summary: String
+    ) -> Key<[Value]> {
+        let option = Option(
+            name: name, valueName: valueName, summary: summary, environment: nil, repeats: true,
+            syntax: syntax
+        ) { $0 }
+        options.append(option)
+        return Key(name: option.spelling, absent: [])
+    }
+
     /// Of two options one at most may be given.
     public mutating func exclusive<A, B>(_ first: Key<A>, _ second: Key<B>) {
         exclusions.append([first.name, second.name])

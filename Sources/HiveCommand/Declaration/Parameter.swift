@@ -9,6 +9,8 @@ public struct Option {
     public let summary: String
     public let defaultText: String?
     public let environment: String?
+    /// It can be given any number of times, and has the values of all of them.
+    public let repeats: Bool
     public let completion: Completion
     let expected: String
     let read: (String) -> Any?
@@ -20,6 +22,7 @@ public struct Option {
         valueName = nil
         defaultText = nil
         environment = nil
+        repeats = false
         completion = .nothing
         expected = ""
         read = { _ in true }
@@ -27,13 +30,14 @@ public struct Option {
 
     init<Value, Stored>(
         name: String, valueName: String, summary: String, defaultText: String? = nil, environment: String?,
-        syntax: Syntax<Value>, store: @escaping (Value) -> Stored
+        repeats: Bool = false, syntax: Syntax<Value>, store: @escaping (Value) -> Stored
     ) {
         self.name = name
         self.valueName = valueName
         self.summary = summary
         self.defaultText = defaultText
         self.environment = environment
+        self.repeats = repeats
         short = nil
         completion = syntax.completion
         expected = syntax.expected

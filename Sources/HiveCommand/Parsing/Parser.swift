@@ -86,7 +86,9 @@ struct Parser {
                 path, "'\(parts[0])' is not an option of \(Parser.quoted(path)).",
                 nearest: suggest(parts[0], path.flatMap(\.options).map(\.spelling)))
         }
-        if values.given[option.spelling] != nil { throw usage(path, "\(option.spelling) was given twice.") }
+        if !option.repeats, values.given[option.spelling] != nil {
+            throw usage(path, "\(option.spelling) was given twice.")
+        }
         guard option.valueName != nil else {
             if parts.count == 2 {
                 throw usage(path, "\(option.spelling) takes no value, but got '\(parts[1])'.")
@@ -97,7 +99,12 @@ struct Parser {
         var text = parts.dropFirst().first
         if text == nil, let next = rest.first, !next.hasPrefix("--") { text = rest.popFirst() }
         guard let text else { throw usage(path, "\(option.spelling) needs a value: \(option.usage).") }
-        values.given[option.spelling] = try value(text, of: option, named: option.spelling, path)
+        let value = try value(text, of: option, named: option.spelling, path)
+        guard option.repeats else {
+            values.given[option.spelling] = value
+            return
+        }
+        values.given[option.spelling] = (values.given[option.spelling] as? [Any] ?? []) + [value]
     }
 
     private func value(_ text: String, of option: Option, named name: String, _ path: [Command]) throws -> Any

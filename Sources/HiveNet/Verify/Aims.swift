@@ -89,7 +89,7 @@ extension Inspection {
     }
 
     /// What an agent tries at a target, and with whom.
-    private mutating func aims(
+    mutating func aims(
         of agent: Int, _ target: Verification.Target
     ) -> [(attempt: Int, other: Int?)] {
         let egress = spec.agents[agent].egress
@@ -120,14 +120,15 @@ extension Inspection {
     // MARK: Sending
 
     mutating func fire(
-        _ agent: Int, _ target: Verification.Target, _ prober: Prober, _ outside: Outside?,
+        _ agent: Int, _ aims: [(attempt: Int, other: Int?)], _ prober: Prober, _ outside: Outside?,
         _ network: inout HostNetwork
     ) throws(KernelError) -> Range<Int> {
-        var aims = aims(of: agent, target)
-        guard target == .denied || target == .allowed else { return try prober.fire(agent, aims) }
+        var aims = aims
         // Without a far end of our own nothing is sent that might really get out.
-        if outside == nil { aims.removeAll { !attempts[$0.attempt].isReal } }
-        if target == .allowed { aims.removeAll { isHindered(attempts[$0.attempt], agent) } }
+        if outside == nil {
+            aims.removeAll { attempts[$0.attempt].destination != nil && !attempts[$0.attempt].isReal }
+        }
+        aims.removeAll { attempts[$0.attempt].target == .allowed && isHindered(attempts[$0.attempt], agent) }
         // IPv6 knows no type of service in routes: those to destinations that somebody may really use last only as long as one
         // agent's probes, and hold for that agent alone.
         let destinations = Set(

@@ -104,11 +104,12 @@ struct Inspection {
             progress(done, targets.count)
             var ranges: [Int: Range<Int>] = [:]
             var web: [WebResult] = []
+            var failures: [(incident: Int, agent: Int, attempt: Int)] = []
             if target == .web {
                 web = try tryWebPorts(prober)
             } else {
                 for agent in chosen where faults[agent] == nil {
-                    ranges[agent] = try fire(agent, target, prober, outside, &network)
+                    ranges[agent] = try fire(agent, aims(of: agent, target), prober, outside, &network)
                     if let fault = prober.senders[agent]?.fault { faults[agent] = fault }
                 }
                 if target == .allowed { try waitForRealTargets(ranges, prober) }
@@ -118,13 +119,15 @@ struct Inspection {
             for agent in chosen {
                 guard let range = ranges[agent] else { continue }
                 if target == .allowed {
-                    judgeAllowed(agent, prober, range, difference)
+                    judgeAllowed(agent, prober, range, &failures)
                 } else {
                     judge(agent, target, prober, range, difference)
                 }
             }
             judge(web, difference)
-            counts = now
+            try explain(target, prober, outside, &network)
+            try explain(failures, prober, outside, &network)
+            counts = Counts(try network.filter.readBoundary())
         }
     }
 
@@ -138,11 +141,13 @@ struct Inspection {
     }
 
     mutating func report(
-        _ outcome: Verification.Outcome, _ agent: Int?, _ target: Verification.Target, _ sentence: String
+        _ outcome: Verification.Outcome, _ agent: Int?, _ target: Verification.Target, probe: String? = nil,
+        _ sentence: String
     ) {
         result.incidents.append(
             Verification.Incident(
-                outcome: outcome, agent: agent.map { stations[$0].name }, target: target, sentence: sentence))
+                outcome: outcome, agent: agent.map { stations[$0].name }, target: target, probe: probe,
+                sentence: sentence))
     }
 
     mutating func add(_ cell: Verification.Cell, _ agent: Int, _ target: Verification.Target) {

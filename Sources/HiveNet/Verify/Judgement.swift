@@ -11,7 +11,7 @@ extension Inspection {
             guard prober.arrivals[UInt32(index)] != nil || answered else { continue }
             cell.reached += 1
             report(
-                .reached, agent, target,
+                .reached, agent, target, probe: attempts[Int(prober.shots[index].attempt)].words,
                 "\(name) reached \(words(prober.shots[index]))\(answered ? ", and was answered" : "")")
         }
         if faults[agent] != nil {
@@ -21,7 +21,7 @@ extension Inspection {
             cell.unexplained = cell.count(cell.probes - cell.reached, by: counts.of(name))
             if cell.unexplained > 0 {
                 report(
-                    .unexplained, agent, target,
+                    .unexplained, agent, target, probe: "unexplained",
                     "\(cell.unexplained) of \(cell.probes) probes of \(name) did not arrive, but no counter of ours moved"
                 )
             }
@@ -30,7 +30,11 @@ extension Inspection {
     }
 
     /// What became of one agent's probes to where it may go.
-    mutating func judgeAllowed(_ agent: Int, _ prober: Prober, _ range: Range<Int>, _ counts: Counts) {
+    /// - Parameter failures: is given the position of each incident that is a failure, with its agent and attempt.
+    mutating func judgeAllowed(
+        _ agent: Int, _ prober: Prober, _ range: Range<Int>,
+        _ failures: inout [(incident: Int, agent: Int, attempt: Int)]
+    ) {
         let name = stations[agent].name
         var cell = Verification.Cell()
         for index in range {
@@ -48,20 +52,68 @@ extension Inspection {
                 )
             } else {
                 cell.failed += 1
-                let counters = counts.of(name).map(\.0)
-                let where_ =
+                let how =
                     attempt.isReal
                     ? "no answer came"
                     : prober.arrivals[UInt32(index)] != nil
                         ? "it arrived, and the answer did not come back" : "it did not arrive"
-                let by =
-                    counters.isEmpty
-                    ? "no counter of ours moved" : "counted by \(counters.joined(separator: ", "))"
+                failures.append((result.incidents.count, agent, Int(prober.shots[index].attempt)))
                 report(
-                    .failed, agent, .allowed, "\(name) may reach \(attempt.words), but \(where_) (\(by))")
+                    .failed, agent, .allowed, probe: attempt.words,
+                    "\(name) may reach \(attempt.words), but \(how)")
             }
         }
         add(cell, agent, .allowed)
+    }
+
+    /// Finds out which probes no counter of ours moved for: makes them once more, one by one, by the first agent that it
+    /// happened to. For all of them that would take too long.
+    mutating func explain(
+        _ target: Verification.Target, _ prober: Prober, _ outside: Outside?, _ network: inout HostNetwork
+    ) throws(KernelError) {
+        guard target != .web, target != .allowed,
+            let place = result.incidents.firstIndex(where: {
+                $0.outcome == .unexplained && $0.target == target
+            }),
+            let agent = stations.firstIndex(where: { $0.name == result.incidents[place].agent })
+        else { return }
+        var silent: [String] = []
+        var tried: Set<Int> = []
+        for aim in aims(of: agent, target) where tried.insert(aim.attempt).inserted && faults[agent] == nil {
+            let before = Counts(try network.filter.readBoundary())
+            let range = try fire(agent, [aim], prober, outside, &network)
+            let counts = Counts(try network.filter.readBoundary()).since(before)
+            if counts.of(stations[agent].name).isEmpty, !range.isEmpty,
+                prober.arrivals[UInt32(range.lowerBound)] == nil
+            {
+                silent.append(attempts[aim.attempt].words)
+            }
+        }
+        guard !silent.isEmpty else { return }
+        let more = silent.count > 5 ? " and \(silent.count - 5) more" : ""
+        result.incidents[place].sentence += ": \(silent.prefix(5).joined(separator: ", "))\(more)"
+    }
+
+    /// Finds out whether it was a rule of ours that stopped what is allowed: makes such probes once more, each by the first agent
+    /// whose failed. (Not from the counts of all together: an agent's kernel refuses answers that it did not ask for, and what
+    /// it says then is counted.)
+    mutating func explain(
+        _ failures: [(incident: Int, agent: Int, attempt: Int)], _ prober: Prober, _ outside: Outside?,
+        _ network: inout HostNetwork
+    ) throws(KernelError) {
+        var tried: Set<Int> = []
+        for failure in failures where tried.insert(failure.attempt).inserted && tried.count <= 16 {
+            let before = Counts(try network.filter.readBoundary())
+            let range = try fire(failure.agent, [(failure.attempt, nil)], prober, outside, &network)
+            let counters = Counts(try network.filter.readBoundary()).since(before)
+                .of(stations[failure.agent].name).map(\.0)
+            let isAnswered = range.contains { prober.answered.contains(UInt32($0)) }
+            result.incidents[failure.incident].sentence +=
+                isAnswered
+                ? " (a second one was answered)"
+                : counters.isEmpty
+                    ? " (no counter of ours moved)" : " (counted by \(counters.joined(separator: ", ")))"
+        }
     }
 
     private func words(_ shot: Prober.Shot) -> String {

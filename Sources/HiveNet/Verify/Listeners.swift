@@ -2,17 +2,15 @@ internal import CNetlink
 internal import Glibc
 
 /// A socket of the host that waits for connections or datagrams.
-public struct Listener: Codable, Hashable, Sendable {
-    public let transport: Transport
-    public let port: UInt16
+struct Listener: Hashable, Sendable {
+    let transport: Transport
+    let port: UInt16
     /// What it is bound to; 0.0.0.0 and :: stand for every address. A socket of IPv6 for every address may take IPv4 too.
-    public let addresses4: [IPv4Address]
-    public let addresses6: [IPv6Address]
+    let addresses4: [IPv4Address]
+    let addresses6: [IPv6Address]
     /// The name of a process that has it open (`/proc/PID/comm`). Nil: cannot be seen.
-    public var owner: String?
-    var inode: UInt32
-
-    private enum CodingKeys: CodingKey { case transport, port, addresses4, addresses6, owner, inode }
+    var owner: String?
+    let inode: UInt32
 }
 
 enum DiagnosisScope {}
@@ -95,8 +93,8 @@ extension NetlinkSocket {
         var request = inet_diag_req_v2()
         request.sdiag_family = family
         request.sdiag_protocol = transport.number
-        // Of UDP: sockets that are connected to nobody. TCP_LISTEN is 10, TCP_CLOSE 7 (net/tcp_states.h).
-        request.idiag_states = 1 << (transport == .tcp ? 10 : 7)
+        // Of UDP: sockets that are connected to nobody, which are in the state of a closed connection of TCP.
+        request.idiag_states = 1 << UInt32(transport == .tcp ? TCP_LISTEN : TCP_CLOSE)
         let batch = Batch(capacity: 1 << 12)
         batch.append(
             SOCK_DIAG_BY_FAMILY, flags: NLM_F_DUMP, header: request,
@@ -112,19 +110,18 @@ extension NetlinkSocket {
             guard port != 0 else { return nil }
             let words = found.id.idiag_src
             let octets = withUnsafeBytes(of: words) { [UInt8]($0) }
-            let address4 = IPv4Address(octets: octets.prefix(4))
-            let address6 = IPv6Address(octets: octets)
-            let isIPv4 = Int32(family) == AF_INET
+            let address6 = Int32(family) == AF_INET ? nil : IPv6Address(octets: octets)
+            // An address of IPv4 in the form of RFC 4291, section 2.5.5.2, is one.
+            let isMapped = address6.map { $0.bits >> 32 == 0xffff } ?? false
+            var address4 = address6 == nil ? IPv4Address(octets: octets.prefix(4)) : nil
+            if isMapped { address4 = IPv4Address(octets: octets.suffix(4)) }
             // Whatever is bound to every address of IPv6 may take IPv4 as well: that is tried too.
-            let isEverything = address6?.bits == 0
+            if address6?.bits == 0 { address4 = IPv4Address(bits: 0) }
             return Listener(
                 transport: transport, port: port,
-                addresses4: isIPv4
-                    ? [address4].compactMap(\.self) : isEverything ? [IPv4Address(bits: 0)] : [],
-                addresses6: isIPv4 ? [] : [address6].compactMap(\.self), owner: nil,
+                addresses4: [address4].compactMap(\.self),
+                addresses6: isMapped ? [] : [address6].compactMap(\.self), owner: nil,
                 inode: found.idiag_inode)
         }
     }
 }
-
-extension Transport: Codable {}

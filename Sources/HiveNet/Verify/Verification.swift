@@ -64,6 +64,8 @@ public struct Verification: Codable, Sendable {
         /// Nil: it is about all agents.
         public var agent: String?
         public var target: Target
+        /// What was tried, whoever tried it. Nil: it is not about one probe.
+        public var probe: String?
         /// Without its full stop.
         public var sentence: String
     }

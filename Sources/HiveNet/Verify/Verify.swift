@@ -39,7 +39,7 @@ extension HostNetwork {
         }
         verification.incidents.append(
             Verification.Incident(
-                outcome: .untested, agent: nil, target: .host,
+                outcome: .untested, agent: nil, target: .host, probe: nil,
                 sentence: "could not test for good: somebody keeps changing the hive's rules or links"))
         return verification
     }

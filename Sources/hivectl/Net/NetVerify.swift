@@ -15,6 +15,10 @@ extension Hivectl {
             """
         let names = command.arguments(
             "NAME", .text, "only these agents try; every other one is still a target")
+        let targets = command.options(
+            "target", "ADDR:PORT/PROTO",
+            .described("an address and port such as 198.51.100.7:443/tcp") as Syntax<Outward>,
+            "also try this real address outside; may be given several times")
         let seed = command.option(
             "seed", "N", .integer(0...Int(UInt32.max)), "choose what is chosen at random as that run did")
         let json = command.flag("json", "print JSON; its schema is stable (docs/json.md)")
@@ -23,6 +27,8 @@ extension Hivectl {
         command.exit(.unproven, "nothing is known to be wrong, but something could not be tested")
         command.usualExits()
         command.example("After every change of the host's firewall", "hivectl net verify")
+        command.example(
+            "Whether what agents need is there", "hivectl net verify --target 198.51.100.7:443/tcp")
         command.example("One agent, for programs", "hivectl net verify alpha --json")
         command.action = { values, console in
             let session = try Session(values, global, console)
@@ -35,6 +41,7 @@ extension Hivectl {
                 throw Failure(.usage, "There is no agent '\(name)'.\(hint)")
             }
             if !chosen.isEmpty { options.agents = Set(chosen) }
+            options.targets = try values[targets]
             options.seed = try values[seed].map { UInt64($0) }
             var network = try HostNetwork()
             let progress = console.progress
@@ -62,17 +69,18 @@ extension Verification {
             table.add([.init(name)] + Target.allCases.map { cells[$0].map(Self.cell) ?? "-" })
         }
         var lines = agents.isEmpty ? ["no agents"] : table.lines(style)
-        let bad = incidents.sorted { $0.outcome > $1.outcome }
-        if !bad.isEmpty || !notes.isEmpty { lines.append("") }
+        let groups = groups
+        if !groups.isEmpty || !notes.isEmpty { lines.append("") }
         // Somebody without any rules wants the sense of it, not ten thousand lines.
-        let most = 30
-        for incident in bad.prefix(most) {
+        let most = 40
+        for (incident, count) in groups.prefix(most) {
             let word = incident.outcome.rawValue.uppercased()
             lines.append(
                 style.paint(word, incident.outcome >= .failed ? .bad : .notable) + ": "
-                    + Text.printable(incident.sentence))
+                    + Text.printable(incident.sentence)
+                    + (count > 1 ? " (and \(count - 1) more like this)" : ""))
         }
-        if bad.count > most { lines.append("… and \(bad.count - most) more: --json tells all") }
+        if groups.count > most { lines.append("… and \(groups.count - most) more: --json tells all") }
         for finding in findings where finding.severity != .fine {
             lines.append(
                 style.paint(
@@ -81,6 +89,24 @@ extension Verification {
         }
         for note in notes { lines.append("note: " + Text.printable(note)) }
         return lines + ["", summary(style)]
+    }
+
+    /// The worst first; the same probe by many agents once, with their number.
+    private var groups: [(Incident, count: Int)] {
+        var groups: [(Incident, count: Int)] = []
+        var places: [[String]: Int] = [:]
+        for incident in incidents {
+            let key = [
+                incident.outcome.rawValue, incident.target.rawValue, incident.probe ?? incident.sentence,
+            ]
+            if let place = places[key] {
+                groups[place].count += 1
+            } else {
+                places[key] = groups.count
+                groups.append((incident, 1))
+            }
+        }
+        return Outcome.allCases.reversed().flatMap { outcome in groups.filter { $0.0.outcome == outcome } }
     }
 
     private static func cell(_ cell: Cell) -> Table.Cell {
