@@ -47,6 +47,8 @@ public struct Verification: Codable, Sendable {
         public internal(set) var failed = 0
         public internal(set) var reached = 0
 
+        public init() {}
+
         /// The worst of them. Nil: nothing was tried.
         public var outcome: Outcome? {
             if reached > 0 { return .reached }
