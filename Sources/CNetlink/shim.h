@@ -17,11 +17,14 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/fib_rules.h>
+#include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
+#include <linux/inet_diag.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/neighbour.h>
@@ -30,6 +33,7 @@
 #include <linux/nsfs.h>
 #include <linux/rtnetlink.h>
 #include <linux/sched.h>
+#include <linux/sock_diag.h>
 #include <linux/veth.h>
 
 /// setns(2). Behind _GNU_SOURCE in glibc, hence by number.
@@ -40,6 +44,16 @@ static inline int hive_unshare(int flags) { return (int)syscall(SYS_unshare, fla
 
 /// NS_GET_NSTYPE of ioctl_ns(2): a macro that clang does not import.
 static inline unsigned long hive_ns_get_nstype(void) { return NS_GET_NSTYPE; }
+
+/// The calling thread stays on the processor that it is on: getcpu(2), sched_setaffinity(2), by number as above.
+static inline int hive_stay_on_processor(void) {
+    unsigned processor = 0;
+    unsigned long mask[64] = {0};
+    const unsigned bits = 8 * sizeof *mask;
+    if (syscall(SYS_getcpu, &processor, (void *)0, (void *)0) != 0) return -1;
+    mask[processor / bits % 64] = 1UL << processor % bits;
+    return (int)syscall(SYS_sched_setaffinity, 0, sizeof mask, mask);
+}
 
 /// strerrorname_np(3), glibc 2.32: "ENOENT" for 2, NULL for a number it does not know.
 extern const char *strerrorname_np(int);

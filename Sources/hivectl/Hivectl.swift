@@ -31,6 +31,7 @@ enum Hivectl {
         net.add(netShow(global))
         net.add(netPlan(global))
         net.add(netApply(global))
+        net.add(netVerify(global))
         net.add(netDown(global))
         net.add(netAdd(global))
         net.add(netRm(global))

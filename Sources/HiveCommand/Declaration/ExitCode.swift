@@ -3,6 +3,10 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
     case ok = 0
     /// A plan has changes.
     case changes = 2
+    /// A check found that what should hold does not.
+    case breached = 3
+    /// A check found nothing wrong, but could not look at everything.
+    case unproven = 4
     /// The corresponding C constant is `EX_USAGE`.
     case usage = 64
     /// A file that we wrote ourselves is damaged (`EX_DATAERR`).

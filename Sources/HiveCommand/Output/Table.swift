@@ -27,7 +27,8 @@ public struct Table {
     private let columns: [Column]
     private var rows: [[Cell]] = []
 
-    public init(_ columns: Column...) { self.columns = columns }
+    public init(_ columns: Column...) { self.init(columns) }
+    public init(_ columns: [Column]) { self.columns = columns }
 
     /// Cells that are missing at the end stay empty.
     public mutating func add(_ cells: Cell...) { add(cells) }

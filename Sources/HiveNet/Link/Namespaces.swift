@@ -63,6 +63,11 @@ struct NamespaceSwitch: ~Copyable {
         guard hive_setns(namespace.number, CLONE_NEWNET) == 0 else { throw .last(operation()) }
     }
 
+    /// Makes a namespace that no file stands for, and joins it. It lasts as long as something is open in it.
+    func makeAnonymous() throws(KernelError) {
+        guard hive_unshare(CLONE_NEWNET) == 0 else { throw .last("make a network namespace") }
+    }
+
     /// Makes a namespace, joins it, and pins it to a file, as `ip netns add` does.
     /// - Parameter path: must not exist, or be a leftover file without a namespace behind it.
     func make(at path: String) throws(KernelError) {

@@ -1,0 +1,157 @@
+internal import CNetlink
+internal import Glibc
+
+/// One run of `HostNetwork.verify`. What it does stands in `run`; the parts are in the other files that extend it.
+struct Inspection {
+    let spec: NetworkSpec
+    let options: VerificationOptions
+    let observed: NetworkObservation
+    /// All agents, in the order of the specification. Everything else knows them by their position.
+    let stations: [Station]
+    /// Who sends.
+    let chosen: [Int]
+    var random: SeededGenerator
+    var result: Verification
+
+    /// Everything that is tried. What is tried outside depends on the agent: `outward`, by position in here.
+    var attempts: [Attempt] = []
+    var outward: [Egress: [Int]] = [:]
+    /// Attempts whose control arrived, by position.
+    var controlled: Set<Int> = []
+    /// Why an agent cannot be tested.
+    var faults: [Int: String] = [:]
+    private let start = ContinuousClock.now
+
+    init(
+        _ network: inout HostNetwork, _ spec: NetworkSpec, _ options: VerificationOptions, seed: UInt64
+    ) throws(KernelError) {
+        self.spec = spec
+        self.options = options
+        observed = try network.observe(spec)
+        stations = spec.agents.map { agent in
+            Station(
+                name: agent.name, mac: NetworkSpec.agentMAC(agent.address4), address4: agent.address4,
+                address6: agent.address6)
+        }
+        chosen = spec.agents.indices.filter { options.agents?.contains(spec.agents[$0].name) ?? true }
+        random = SeededGenerator(seed: seed)
+        result = Verification(seed: seed)
+        for (index, agent) in spec.agents.enumerated() { faults[index] = fault(of: agent) }
+    }
+
+    /// Why nothing can be sent from an agent's namespace.
+    private func fault(of agent: NetworkSpec.Agent) -> String? {
+        guard let actual = observed.state.agents[agent.name], actual.namespace != nil else {
+            return "it has no namespace"
+        }
+        guard let port = actual.port else { return "it has no link" }
+        guard let inside = actual.inside else {
+            return "its namespace has no link \(insideName) of the hive's"
+        }
+        if !port.up { return "its link \(port.name) is down" }
+        if !inside.up { return "\(insideName) in its namespace is down" }
+        if port.bridge != spec.bridge { return "its link \(port.name) is no port of \(spec.bridge)" }
+        return nil
+    }
+
+    /// - Returns: the result, and whether the hive was the same all the time.
+    mutating func run(
+        _ network: inout HostNetwork, _ progress: (Int, Int) -> Void
+    ) throws(KernelError) -> (Verification, isSame: Bool) {
+        result.findings = audit()
+        guard let bridge = observed.bridgeIndex else {
+            report(.untested, nil, .host, "could not test anything: there is no bridge \(spec.bridge)")
+            return (finished(), true)
+        }
+        let before = try network.filter.readBoundary()
+        let magic = UInt32.random(in: 1..<(.max - 1))
+        let targets = try hostTargets(&network)
+        attempts =
+            Attempt.host(spec, targets) + Attempt.listeners(spec, targets.listeners) + Attempt.peers(spec)
+        planOutward(targets)
+        try runControls(magic, targets)
+        let senders = try openSenders(magic)
+        let outside = try openOutside(magic, &network)
+        // Whatever fails from here on, the link goes.
+        let outcome: KernelError?
+        do throws(KernelError) {
+            let prober = Prober(
+                spec, magic: magic, attempts: attempts, stations: stations, senders: senders,
+                host: try Prober.Host(magic: magic, bridge: bridge, hasIPv6: spec.subnet6 != nil),
+                outside: outside?.socket)
+            defer { PacketSocket.close(prober) }
+            try probe(prober, outside, &network, progress)
+            outcome = nil
+        } catch {
+            outcome = error
+        }
+        try outside?.remove(&network.route)
+        if let outcome { throw outcome }
+        for agent in chosen {
+            guard let fault = faults[agent] else { continue }
+            report(.untested, agent, .host, "could not test \(stations[agent].name): \(fault)")
+        }
+        let after = try network.filter.readBoundary()
+        return (finished(), before.boundary == after.boundary)
+    }
+
+    private mutating func probe(
+        _ prober: Prober, _ outside: Outside?, _ network: inout HostNetwork, _ progress: (Int, Int) -> Void
+    ) throws(KernelError) {
+        let targets = Verification.Target.allCases
+        var counts = Counts(try network.filter.readBoundary())
+        for (done, target) in targets.enumerated() {
+            progress(done, targets.count)
+            var ranges: [Int: Range<Int>] = [:]
+            var web: [WebResult] = []
+            var failures: [(incident: Int, agent: Int, attempt: Int)] = []
+            if target == .web {
+                web = try tryWebPorts(prober)
+            } else {
+                for agent in chosen where faults[agent] == nil {
+                    ranges[agent] = try fire(agent, aims(of: agent, target), prober, outside, &network)
+                    if let fault = prober.senders[agent]?.fault { faults[agent] = fault }
+                }
+                if target == .allowed { try waitForRealTargets(ranges, prober) }
+            }
+            let now = Counts(try network.filter.readBoundary())
+            let difference = now.since(counts)
+            for agent in chosen {
+                guard let range = ranges[agent] else { continue }
+                if target == .allowed {
+                    judgeAllowed(agent, prober, range, &failures)
+                } else {
+                    judge(agent, target, prober, range, difference)
+                }
+            }
+            judge(web, difference)
+            try explain(target, prober, outside, &network)
+            try explain(failures, prober, outside, &network)
+            counts = Counts(try network.filter.readBoundary())
+        }
+    }
+
+    /// What packets cannot show.
+    private func audit() -> [Finding] { [] }
+
+    private func finished() -> Verification {
+        var result = result
+        result.milliseconds = Int((ContinuousClock.now - start) / .milliseconds(1))
+        return result
+    }
+
+    mutating func report(
+        _ outcome: Verification.Outcome, _ agent: Int?, _ target: Verification.Target, probe: String? = nil,
+        _ sentence: String
+    ) {
+        result.incidents.append(
+            Verification.Incident(
+                outcome: outcome, agent: agent.map { stations[$0].name }, target: target, probe: probe,
+                sentence: sentence))
+    }
+
+    mutating func add(_ cell: Verification.Cell, _ agent: Int, _ target: Verification.Target) {
+        guard cell.probes > 0 else { return }
+        result.agents[stations[agent].name, default: [:]][target, default: Verification.Cell()].add(cell)
+    }
+}

@@ -1,0 +1,174 @@
+extension Inspection {
+    /// What became of one agent's probes to a target that it must not reach.
+    mutating func judge(
+        _ agent: Int, _ target: Verification.Target, _ prober: Prober, _ range: Range<Int>, _ counts: Counts
+    ) {
+        let name = stations[agent].name
+        var cell = Verification.Cell()
+        for index in range {
+            cell.probes += 1
+            let answered = prober.answered.contains(UInt32(index))
+            guard prober.arrivals[UInt32(index)] != nil || answered else { continue }
+            cell.reached += 1
+            report(
+                .reached, agent, target, probe: attempts[Int(prober.shots[index].attempt)].words,
+                "\(name) reached \(words(prober.shots[index]))\(answered ? ", and was answered" : "")")
+        }
+        if faults[agent] != nil {
+            // Those that were not seen before its link failed prove nothing.
+            cell.untested = cell.probes - cell.reached
+        } else {
+            cell.unexplained = cell.count(cell.probes - cell.reached, by: counts.of(name))
+            if cell.unexplained > 0 {
+                report(
+                    .unexplained, agent, target, probe: "unexplained",
+                    "\(cell.unexplained) of \(cell.probes) probes of \(name) did not arrive, but no counter of ours moved"
+                )
+            }
+        }
+        add(cell, agent, target)
+    }
+
+    /// What became of one agent's probes to where it may go.
+    /// - Parameter failures: is given the position of each incident that is a failure, with its agent and attempt.
+    mutating func judgeAllowed(
+        _ agent: Int, _ prober: Prober, _ range: Range<Int>,
+        _ failures: inout [(incident: Int, agent: Int, attempt: Int)]
+    ) {
+        let name = stations[agent].name
+        var cell = Verification.Cell()
+        for index in range {
+            cell.probes += 1
+            let attempt = attempts[Int(prober.shots[index].attempt)]
+            if prober.answered.contains(UInt32(index)) {
+                cell.works += 1
+            } else if faults[agent] != nil {
+                cell.untested += 1
+            } else if attempt.isReal, attempt.destination?.transport == .udp {
+                cell.untested += 1
+                report(
+                    .untested, agent, .allowed,
+                    "could not test whether \(name) reaches \(attempt.words): a datagram need not be answered"
+                )
+            } else {
+                cell.failed += 1
+                let how =
+                    attempt.isReal
+                    ? "no answer came"
+                    : prober.arrivals[UInt32(index)] != nil
+                        ? "it arrived, and the answer did not come back" : "it did not arrive"
+                failures.append((result.incidents.count, agent, Int(prober.shots[index].attempt)))
+                report(
+                    .failed, agent, .allowed, probe: attempt.words,
+                    "\(name) may reach \(attempt.words), but \(how)")
+            }
+        }
+        add(cell, agent, .allowed)
+    }
+
+    /// Finds out which probes no counter of ours moved for: makes them once more, one by one, by the first agent that it
+    /// happened to. For all of them that would take too long.
+    mutating func explain(
+        _ target: Verification.Target, _ prober: Prober, _ outside: Outside?, _ network: inout HostNetwork
+    ) throws(KernelError) {
+        guard target != .web, target != .allowed,
+            let place = result.incidents.firstIndex(where: {
+                $0.outcome == .unexplained && $0.target == target
+            }),
+            let agent = stations.firstIndex(where: { $0.name == result.incidents[place].agent })
+        else { return }
+        var silent: [String] = []
+        var tried: Set<Int> = []
+        for aim in aims(of: agent, target) where tried.insert(aim.attempt).inserted && faults[agent] == nil {
+            let before = Counts(try network.filter.readBoundary())
+            let range = try fire(agent, [aim], prober, outside, &network)
+            let counts = Counts(try network.filter.readBoundary()).since(before)
+            if counts.of(stations[agent].name).isEmpty, !range.isEmpty,
+                prober.arrivals[UInt32(range.lowerBound)] == nil
+            {
+                silent.append(attempts[aim.attempt].words)
+            }
+        }
+        guard !silent.isEmpty else { return }
+        let more = silent.count > 5 ? " and \(silent.count - 5) more" : ""
+        result.incidents[place].sentence += ": \(silent.prefix(5).joined(separator: ", "))\(more)"
+    }
+
+    /// Finds out whether it was a rule of ours that stopped what is allowed: makes such probes once more, each by the first agent
+    /// whose failed. (Not from the counts of all together: an agent's kernel refuses answers that it did not ask for, and what
+    /// it says then is counted.)
+    mutating func explain(
+        _ failures: [(incident: Int, agent: Int, attempt: Int)], _ prober: Prober, _ outside: Outside?,
+        _ network: inout HostNetwork
+    ) throws(KernelError) {
+        var tried: Set<Int> = []
+        for failure in failures where tried.insert(failure.attempt).inserted && tried.count <= 16 {
+            let before = Counts(try network.filter.readBoundary())
+            let range = try fire(failure.agent, [(failure.attempt, nil)], prober, outside, &network)
+            let counters = Counts(try network.filter.readBoundary()).since(before)
+                .of(stations[failure.agent].name).map(\.0)
+            let isAnswered = range.contains { prober.answered.contains(UInt32($0)) }
+            result.incidents[failure.incident].sentence +=
+                isAnswered
+                ? " (a second one was answered)"
+                : counters.isEmpty
+                    ? " (no counter of ours moved)" : " (counted by \(counters.joined(separator: ", ")))"
+        }
+    }
+
+    private func words(_ shot: Prober.Shot) -> String {
+        let words = attempts[Int(shot.attempt)].words
+        return shot.other >= 0 ? "\(stations[Int(shot.other)].name) \(words)" : words
+    }
+}
+
+extension Verification.Cell {
+    /// Takes as many of the probes for blocked as counters have moved.
+    /// - Returns: how many are left.
+    mutating func count(_ probes: Int, by counters: [(String, Int)]) -> Int {
+        var left = probes
+        for (counter, count) in counters where left > 0 {
+            let share = min(left, count)
+            by[counter, default: 0] += share
+            blocked += share
+            left -= share
+        }
+        return left
+    }
+}
+
+/// Packets that were dropped, by agent and counter.
+struct Counts {
+    private var packets: [String: [AgentSet: UInt64]] = [:]
+    /// By the named counters.
+    private(set) var totals: [String: UInt64] = [:]
+
+    init(_ observation: BoundaryObservation) {
+        for (element, count) in observation.counts {
+            guard let agent = element.agent else { continue }
+            packets[agent, default: [:]][element.set, default: 0] += count
+        }
+        totals = observation.totals
+    }
+
+    func since(_ earlier: Counts) -> Counts {
+        var difference = self
+        for (agent, counts) in packets {
+            for (set, count) in counts {
+                let before = earlier.packets[agent]?[set] ?? 0
+                difference.packets[agent]?[set] = count > before ? count - before : 0
+            }
+        }
+        for (name, count) in totals {
+            let before = earlier.totals[name] ?? 0
+            difference.totals[name] = count > before ? count - before : 0
+        }
+        return difference
+    }
+
+    /// The largest first.
+    func of(_ agent: String) -> [(String, Int)] {
+        (packets[agent] ?? [:]).filter { $0.value > 0 }
+            .sorted { ($0.value, $1.key) > ($1.value, $0.key) }.map { ($0.key.label, Int($0.value)) }
+    }
+}

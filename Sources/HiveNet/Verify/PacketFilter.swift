@@ -1,0 +1,49 @@
+internal import CNetlink
+
+/// A program of the classic packet filter, as `SO_ATTACH_FILTER` takes it: it runs in the kernel for every packet that a
+/// socket would get, so that a busy host's traffic wakes nobody up.
+///
+/// See Documentation/networking/filter.rst of the kernel's source.
+struct PacketFilter {
+    private(set) var instructions: [sock_filter] = []
+
+    /// Lets pass what has one of these words, in network byte order, at its place. A packet that ends before a place does
+    /// not pass (bpf_internal_load_pointer_neg_helper, `ret 0`), so places are tried from the front to the back.
+    init(anyOf words: [(offset: Int32, word: UInt32)]) {
+        let words = words.sorted { $0.offset < $1.offset }
+        for (index, (offset, word)) in words.enumerated() {
+            append(BPF_LD | BPF_W | BPF_ABS, UInt32(bitPattern: offset))
+            // Over the rest, two instructions each, and over the refusal, to the end.
+            append(BPF_JMP | BPF_JEQ | BPF_K, word, then: UInt8(2 * (words.count - 1 - index) + 1))
+        }
+        append(BPF_RET | BPF_K, 0)
+        append(BPF_RET | BPF_K, .max)
+    }
+
+    private mutating func append(_ code: Int32, _ value: UInt32, then: UInt8 = 0) {
+        instructions.append(sock_filter(code: UInt16(code), jt: then, jf: 0, k: value))
+    }
+
+    // MARK: The filters
+
+    /// Probes and answers to them, for a packet socket.
+    static func frames(_ magic: UInt32) -> PacketFilter {
+        PacketFilter(
+            anyOf: Cookie.places.map { (Int32($0), magic) }
+                + Cookie.answerPlaces.map { (Int32($0), magic &+ 1) })
+    }
+
+    /// Probes, for a raw socket of IPv4 or IPv6: where the data begins differs, hence relative to the IP header.
+    static func packets(_ magic: UInt32) -> PacketFilter {
+        PacketFilter(
+            anyOf: Cookie.places.map { (SKF_NET_OFF + Int32($0 - Cookie.networkOffset), magic) })
+    }
+
+    /// Barriers, which are ARP messages.
+    static func barriers(_ magic: UInt32) -> PacketFilter { PacketFilter(anyOf: [(42, magic)]) }
+
+    /// TCP segments and UDP datagrams with these two ports, for a packet socket.
+    static func ports(_ ports: [(isIPv6: Bool, word: UInt32)]) -> PacketFilter {
+        PacketFilter(anyOf: ports.map { ($0.isIPv6 ? 54 : 34, $0.word) })
+    }
+}

@@ -1,0 +1,229 @@
+import CNetlink
+import Foundation
+import Glibc
+import HiveNet
+import Testing
+
+/// What `hivectl net verify` must not do: call safe what it could not test, leave something behind, get in the way.
+@Suite struct VerifyHonestyTests {
+    // MARK: A broken prober
+
+    /// What cannot be sent is not blocked.
+    @Test func anAgentWhoseLinkIsDown() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration)
+        try hive.lab.ip(in: "hive-alpha", "link set eth0 down")
+        let verified = try hive.lab.verify()
+        #expect(verified.status == Verified.unproven, "\(verified)")
+        #expect(verified.has(.untested, "could not test alpha: eth0 in its namespace is down"), "\(verified)")
+        #expect(verified.report.agents["alpha"]?.values.allSatisfy { $0.blocked == 0 } ?? true, "\(verified)")
+        // The other one is tested all the same.
+        #expect(verified.cell("beta", .host).blocked == verified.cell("beta", .host).probes)
+        #expect(verified.cell("beta", .host).probes > 0)
+    }
+
+    @Test func anAgentWithoutANamespace() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration)
+        try hive.lab.ip("netns del hive-alpha")
+        let verified = try hive.lab.verify()
+        #expect(verified.status == Verified.unproven, "\(verified)")
+        #expect(verified.has(.untested, "could not test alpha: it has no"), "\(verified)")
+        #expect(verified.report.agents["alpha"] == nil, "\(verified)")
+        #expect(verified.cell("beta", .host).blocked > 0)
+    }
+
+    /// The same from the other side.
+    @Test func aPortThatIsDown() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration)
+        try hive.lab.ip("link set hv-alpha down")
+        let verified = try hive.lab.verify()
+        #expect(verified.status == Verified.unproven, "\(verified)")
+        #expect(verified.has(.untested, "could not test alpha: its link hv-alpha is down"), "\(verified)")
+        #expect(verified.report.agents["alpha"] == nil, "\(verified)")
+    }
+
+    /// Frames that are lost on the port, before any rule of ours, are blocked by nothing of ours.
+    @Test func aPortThatSwallowsEverything() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration)
+        try hive.lab.nft(
+            """
+            add table netdev foreign;
+            add chain netdev foreign in { type filter hook ingress device hv-alpha priority 0; policy drop; }
+            """)
+        let verified = try hive.lab.verify()
+        #expect(verified.status == Verified.unproven, "\(verified)")
+        let cells = verified.report.agents["alpha"] ?? [:]
+        for target in [Verification.Target.host, .agents, .denied] {
+            let cell = cells[target] ?? Verification.Cell()
+            #expect(cell.blocked == 0 && cell.unexplained == cell.probes && cell.probes > 0, "\(verified)")
+        }
+        #expect(verified.cell("beta", .host).blocked > 0)
+    }
+
+    /// What an agent does to its own link is not in the way.
+    @Test func anAgentThatFiltersItself() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration)
+        _ = try hive.lab.agent("alpha") {
+            try Command.run([
+                "nft",
+                "add table netdev own; add chain netdev own out { type filter hook egress device eth0 priority 0; policy drop; }",
+            ])
+        }
+        try hive.lab.must("ip netns exec hive-alpha nft list chain netdev own out")
+        let verified = try hive.lab.verify()
+        #expect(verified.cell("alpha", .host).blocked == verified.cell("alpha", .host).probes, "\(verified)")
+        #expect(verified.cell("alpha", .host).probes > 0)
+    }
+
+    @Test func noHiveAtAll() throws {
+        let lab = try Lab()
+        try lab.write(configuration: VerifyTests.configuration)
+        let verified = try lab.verify()
+        #expect(verified.status == Verified.unproven, "\(verified)")
+        #expect(verified.has(.untested, "there is no bridge hive0"))
+    }
+
+    /// Somebody else's rule drops it before any of ours: it did not arrive, and that is no merit of the boundary's.
+    @Test func stoppedBySomebodyElse() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration)
+        try hive.lab.nft(
+            """
+            add table inet foreign; add chain inet foreign pre { type filter hook prerouting priority -400; };
+            add rule inet foreign pre iifname hive0 meta l4proto icmp drop
+            """)
+        let verified = try hive.lab.verify()
+        #expect(verified.status == Verified.unproven, "\(verified)")
+        #expect(verified.cell("alpha", .host).unexplained == 1, "\(verified)")
+        #expect(verified.has(.unexplained, "10.77.0.1 (hive0) by ICMP echo"), "\(verified)")
+    }
+
+    /// Where the host does not route, what may go out cannot be tested, and what may not is blocked.
+    @Test func withoutForwarding() throws {
+        let lab = try Lab()
+        try lab.makeOutside(forwarding: false)
+        try lab.apply(VerifyTests.configuration)
+        for name in ["alpha", "beta"] { try lab.waitForLink("eth0", in: "hive-\(name)") }
+        let verified = try lab.verify()
+        #expect(verified.status == Verified.unproven, "\(verified)")
+        #expect(verified.has(.untested, "could not test what may go out: net.ipv4.ip_forward is 0"))
+        #expect(verified.cell("alpha", .allowed).untested == 4 && verified.cell("alpha", .allowed).works == 0)
+        #expect(verified.cell("alpha", .denied).blocked == verified.cell("alpha", .denied).probes)
+    }
+
+    // MARK: Real targets
+
+    @Test func realTargets() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)
+        let listener = try hive.lab.outside {
+            try Socket.tcpListener(Endpoint(address: Lab.publicAddress4, port: 443))
+        }
+        // One that listens, one that refuses: both answer.
+        let there = "\(Lab.publicAddress4):443/tcp"
+        let refused = "[\(Lab.publicAddress6)]:444/tcp"
+        let verified = try hive.lab.verify("--target", there, "--target", refused)
+        #expect(verified.status == VerifyTests.good, "\(verified)")
+        #expect(verified.cell("alpha", .allowed).works == 6, "\(verified)")
+        let without = try hive.lab.verify()
+        #expect(verified.cell("beta", .denied).blocked == without.cell("beta", .denied).blocked + 2)
+        // And one that does not.
+        try hive.lab.ip(in: "outside", "link set eth0 down")
+        let dead = try hive.lab.verify("--target", there)
+        #expect(dead.status == Verified.breached)
+        #expect(dead.has(.failed, "alpha may reach \(there), but no answer came"), "\(dead)")
+        withExtendedLifetime(listener) {}
+    }
+
+    // MARK: No trace
+
+    /// Killed before any of its steps, and when it is done: the kernel is as before.
+    @Test func killedLeavesNoTrace() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)
+        let before = try hive.lab.snapshot()
+        let command = Lab.commandLine(["net", "verify", "--seed", "7"])
+        var kills = 0
+        var step = 1
+        while step < 4000 {
+            let end = try hive.lab.host { try Killer.run(command, killBefore: step) }
+            // The kernel takes down a namespace that nobody holds any more in its own time (cleanup_net).
+            try waitUntilGone(hive.lab)
+            let difference = before.difference(to: try hive.lab.snapshot())
+            #expect(difference.isEmpty, "killed before step \(step), \(end):\n\(difference)")
+            guard case .killed = end else {
+                #expect(end == .exited(VerifyTests.good))
+                break
+            }
+            kills += 1
+            // Every step of the beginning, where links are made, and fewer of the many frames.
+            step += step < 24 ? 1 : step / 4
+        }
+        #expect(kills > 24)
+    }
+
+    private func waitUntilGone(_ lab: Lab) throws {
+        for _ in 0..<600 where try lab.links()["hive-verify"] != nil { usleep(5_000) }
+    }
+
+    /// Connections through the boundary go on, and the connection table is about as full as before.
+    @Test func agentsAreNotDisturbed() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)
+        let listener = try hive.lab.outside {
+            try Socket.tcpListener(Endpoint(address: Lab.publicAddress4, port: 443))
+        }
+        let web = try hive.lab.agent("beta") {
+            try Socket.tcpListener(Endpoint(address: "0.0.0.0", port: 8080))
+        }
+        let out = try hive.lab.agent("alpha") { try Conversation(Lab.publicAddress4, 443, listener) }
+        let into = try hive.lab.host { try Conversation("10.77.0.3", 8080, web) }
+        func entries() throws -> Int {
+            Int(try hive.lab.sysctl("netfilter/nf_conntrack_count")) ?? 0
+        }
+        let snapshot = try hive.lab.snapshot()
+        let neighbours = try hive.lab.neighbours(in: "hive-alpha").map(\.dst).sorted()
+        let before = try entries()
+        #expect(try hive.lab.verify().status == VerifyTests.good)
+        #expect(out.goesOn() && into.goesOn())
+        // What is allowed, four probes, and web pages, at most twelve connections.
+        #expect(try entries() <= before + 16)
+        #expect(try hive.lab.neighbours(in: "hive-alpha").map(\.dst).sorted() == neighbours)
+        try waitUntilGone(hive.lab)
+        #expect(snapshot.difference(to: try hive.lab.snapshot()).isEmpty)
+    }
+
+    /// A TCP connection that is under way.
+    private struct Conversation {
+        let client: Socket
+        let server: Int32
+
+        init(_ address: String, _ port: UInt16, _ listener: Socket) throws {
+            let socket = try Socket(AF_INET, Int32(SOCK_STREAM.rawValue))
+            let end = Endpoint(address: address, port: port)
+            guard end.withSockaddr({ connect(socket.descriptor, $0, $1) }) == 0 else {
+                throw LabError.last("connect to \(address)")
+            }
+            client = socket
+            server = accept(listener.descriptor, nil, nil)
+            guard server >= 0 else { throw LabError.last("accept") }
+        }
+
+        func goesOn() -> Bool {
+            let words = Array("still there".utf8)
+            guard send(server, words, words.count, 0) == words.count else { return false }
+            return client.receives(words, milliseconds: 2000)
+        }
+    }
+
+    // MARK: Many
+
+    /// A generous bound: what it takes is measured elsewhere.
+    @Test func aHundredAgents() throws {
+        let lab = try Lab()
+        let agents = (0..<100).map { "a\($0): { egress: '\($0 % 2 == 0 ? "none" : "internet")' }" }
+        try lab.makeOutside()
+        try lab.apply("{ agents: { \(agents.joined(separator: ", ")) } }")
+        try lab.waitForLink("eth0", in: "hive-a99")
+        let start = ContinuousClock.now
+        let verified = try lab.verify()
+        #expect(verified.status == Verified.holds, "\(verified.report.incidents.prefix(10))")
+        #expect(verified.report.total.blocked > 100_000)
+        #expect(ContinuousClock.now - start < .seconds(60))
+    }
+}
