@@ -14,6 +14,9 @@ struct LinkRecord {
     let master: UInt32?
     /// Of a veth: the other end's index in its namespace.
     let peerIndex: UInt32?
+    /// The number, in the socket's namespace, of the other one that the link leads to: where the other end of a veth is, or the
+    /// link that a macvlan sits on.
+    let peerNamespace: Int32?
     let ipv4: IPv4Settings?
     let ipv6: IPv6Settings?
     let bridge: BridgeData?
@@ -47,6 +50,7 @@ struct LinkRecord {
         mac = attributes[.address]
         mtu = attributes[.mtu] ?? 0
         peerIndex = attributes[.peerIndex]
+        peerNamespace = attributes[.peerNamespace]
         let families = attributes[.addressFamilies]
         ipv4 = IPv4Settings(families[.inet])
         ipv6 = IPv6Settings(families[.inet6])

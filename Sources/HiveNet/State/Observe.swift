@@ -101,6 +101,9 @@ extension HostNetwork {
             if let prefix = route.destination4, prefix.length > 0 { facts.routes4.append((prefix, link)) }
             if let prefix = route.destination6, prefix.length > 0 { facts.routes6.append((prefix, link)) }
         }
+        let agents = Dictionary(
+            found.ports.map { ($1.index, $0) }, uniquingKeysWith: { first, _ in first })
+        facts.linksElsewhere = links.filter { $0.peerNamespace != nil }.map { ($0, agents[$0.index]) }
         facts.hasIPv6 = links.contains { $0.ipv6 != nil }
         facts.forwards4 = Sysctl.read("ipv4/ip_forward") == "1"
         facts.forwards6 = Sysctl.read("ipv6/conf/all/forwarding") == "1"

@@ -10,6 +10,9 @@ extension Hivectl {
             row for every agent: address, link, state, web port, egress, and how many packets were blocked on \
             their way to the host, to another agent, with a false sender, or against the egress policy. Works \
             without a configuration too.
+
+            ALARM marks a way round the boundary: a process of an agent's with power over the host's links, or \
+            a link into an agent's namespace that is not its own.
             """
         let name = command.optionalArgument("NAME", .text, "show this agent only")
         let json = command.flag("json", "print JSON; its schema is stable (docs/json.md)")
@@ -41,6 +44,8 @@ struct ShownNetwork: Encodable {
     let configuration: String?
     /// What `net apply` would change.
     let drift: [ChangeReport.Item]
+    /// Ways round the boundary that somebody has: alarms of `HostNetwork.auditWaysRound`.
+    let findings: [Finding]
     /// Sentences about the host's settings, and about what keeps the configuration from being applied.
     let cautions: [String]
     let network: NetworkState
@@ -50,7 +55,7 @@ struct ShownNetwork: Encodable {
     let blockedInAll: [String: UInt64]
 
     private enum CodingKeys: CodingKey {
-        case version, configuration, drift, cautions, network, blocked, blockedInAll
+        case version, configuration, drift, findings, cautions, network, blocked, blockedInAll
     }
 
     /// - Parameter agent: only this one, or nil for all.
@@ -76,6 +81,7 @@ struct ShownNetwork: Encodable {
             }
             words += HiveNet.cautions(about: spec, observed: observed)
         }
+        var found = try kernel.auditWaysRound(observed)
         var network = observed.state
         if let agent {
             let names = Set(network.agents.keys).union(spec?.agents.map(\.name) ?? [])
@@ -86,9 +92,11 @@ struct ShownNetwork: Encodable {
             network.agents = network.agents.filter { $0.key == agent }
             network.boundary?.elements.removeAll { $0.agent != agent }
             changes.removeAll { $0.agent != nil && $0.agent != agent }
+            found.removeAll { $0.agent != nil && $0.agent != agent }
         }
         configuration = hive?.configuration.file
         drift = ChangeReport(changes).changes
+        findings = found
         cautions = words
         self.network = network
         blocked = observed.blocked.filter { agent == nil || $0.key == agent }
@@ -98,7 +106,7 @@ struct ShownNetwork: Encodable {
     // MARK: For people
 
     func lines(_ style: Style) -> [String] {
-        var lines = differences(style)
+        var lines = differences(style) + alarms(style)
         for caution in cautions { lines.append(style.paint("note: ", .notable) + Text.printable(caution)) }
         if !lines.isEmpty { lines.append("") }
         guard let bridge = network.bridge else {
@@ -136,6 +144,13 @@ struct ShownNetwork: Encodable {
         }
         if drift.count > most { lines.append("  … and \(drift.count - most) more: hivectl net plan") }
         return lines
+    }
+
+    private func alarms(_ style: Style) -> [String] {
+        findings.map { finding in
+            let whose = finding.agent.map { "agent \($0): " } ?? ""
+            return style.paint("ALARM", .bad) + ": " + Text.printable(whose + finding.sentence)
+        }
     }
 
     private func table(_ style: Style) -> [String] {
