@@ -19,11 +19,12 @@ extension HostNetwork {
                     "net.netfilter.nf_conntrack_helper is 1: the kernel assigns helpers (FTP, SIP, IRC) by port, to agents' "
                         + "connections too; the rules let no related connection in"))
         }
-        if findings.isEmpty {
+        if findings.allSatisfy({ $0.severity == .fine }) {
             findings.append(
                 .fine(
                     "sysctl",
-                    "the settings of \(counted(ours.count, "link")) hold, together with those of net.ipv4.conf.all"
+                    "the settings of \(counted(ours.count, "link")) are as they should be, and no value of net.ipv4.conf.all "
+                        + "takes that away"
                 ))
         }
         return findings + [bridgeNetfilter()]
@@ -83,7 +84,10 @@ struct IPv4Rule {
     let combination: Combination
     /// What it should come to.
     let wanted: UInt32
+    /// What holds all the same.
     let rest: String
+    /// The host's own default outdoes ours, and the rules leave the setting nothing to do: a fact, and no fault.
+    var hostMayDiffer = false
 
     enum Combination {
         /// `IN_DEV_MAXCONF`
@@ -105,10 +109,11 @@ struct IPv4Rule {
             rest: "the frame rules still compare every sender with its lease"),
         IPv4Rule(
             name: "accept_redirects", value: { $0.acceptRedirects }, combination: .redirects, wanted: 0,
-            rest: "the early rules still drop agents' redirects"),
+            rest: "the rules drop agents' redirects before anybody could accept one", hostMayDiffer: true),
         IPv4Rule(
             name: "send_redirects", value: { $0.sendRedirects }, combination: .either, wanted: 0,
-            rest: "the rules still drop what it would point to, another agent"),
+            rest: "the rules drop the packets that one would be sent for, those to another agent",
+            hostMayDiffer: true),
         IPv4Rule(
             name: "accept_source_route", value: { $0.acceptSourceRoute }, combination: .both, wanted: 0,
             rest: "the rules still judge every hop's address"),
@@ -141,11 +146,9 @@ struct IPv4Rule {
         }
         var findings: [Finding] = []
         if !byHost.isEmpty {
-            findings.append(
-                .warning(
-                    "sysctl",
-                    "net.ipv4.conf.all.\(name) is \(all), which outdoes our own \(wanted) of \(listed(byHost)); \(rest)"
-                ))
+            let words =
+                "net.ipv4.conf.all.\(name) is \(all), which outdoes the \(wanted) of our own \(listed(byHost)); \(rest)"
+            findings.append(hostMayDiffer ? .fine("sysctl", words) : .warning("sysctl", words))
         }
         if !byLink.isEmpty {
             findings.append(
