@@ -18,6 +18,14 @@ extension Lab {
         return try network.audit(spec, observed)
     }
 
+    /// Of the thread that is the host.
+    func threadID() throws -> pid_t {
+        try host {
+            let path = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self")
+            return path.split(separator: "/").last.flatMap { pid_t($0) } ?? 0
+        }
+    }
+
     /// Starts a process that stays: `sleep`, as whatever the words before it make of it.
     func intruder(_ words: String) throws -> Command.Process {
         let process = try background(words.split(separator: " ").map(String.init) + ["sleep", "1000"])
@@ -43,13 +51,15 @@ extension [Finding] {
 }
 
 enum Capabilities {
-    /// Takes capabilities from the calling thread's effective set, which is the one that counts in every check (capset(2)).
-    static func drop(_ numbers: [Int32]) throws {
+    /// Takes capabilities from the calling thread's effective set, which is the one that most checks ask (capset(2)), and some
+    /// from the permitted one too.
+    static func drop(_ numbers: [Int32], also lost: [Int32] = []) throws {
         var header = __user_cap_header_struct()
         header.version = UInt32(_LINUX_CAPABILITY_VERSION_3)
         var data = [__user_cap_data_struct](repeating: __user_cap_data_struct(), count: 2)
         guard let get, get(&header, &data) == 0 else { throw LabError.last("capget") }
-        for number in numbers { data[Int(number) / 32].effective &= ~(1 << UInt32(number % 32)) }
+        for number in numbers + lost { data[Int(number) / 32].effective &= ~(1 << UInt32(number % 32)) }
+        for number in lost { data[Int(number) / 32].permitted &= ~(1 << UInt32(number % 32)) }
         guard let set, set(&header, &data) == 0 else { throw LabError.last("capset") }
     }
 
