@@ -40,36 +40,25 @@ extension HostNetwork {
             guard !devices.isEmpty else { return [] }
             let words =
                 "the chain \(chain.words) sees the packets of \(listed(devices)) before Hive's rules do"
+            if powers.contains(.forwarding) {
+                return [
+                    .alarm("firewall", "\(words), and can send them past the boundary (fwd, dup)")
+                ]
+            }
             return [
-                powers.contains(.forwarding)
-                    ? .alarm("firewall", "\(words), and can send them past the boundary (fwd, dup)")
+                powers.contains(.rewriting)
+                    ? .alarm("firewall", "\(words), and writes over their addresses or ports")
                     : .warning("firewall", "\(words), and can drop what is allowed")
             ]
         }
         guard hasIPv6 || Int32(chain.family) != Int32(NFPROTO_IPV6) else { return [] }
         var findings: [Finding] = []
-        if let hook = chain.hook, chain.hookName == "prerouting", hook.priority < Boundary.trackedPriority {
-            if powers.contains(.addressTranslation) {
-                findings.append(
-                    .alarm(
-                        "firewall",
-                        "the chain \(chain.words) translates addresses before Hive's own at priority "
-                            + "\(Boundary.trackedPriority) has seen them: an agent may reach what a port of the host is "
-                            + "published for"))
-            } else if chain.type == "nat" {
-                findings.append(
-                    .warning(
-                        "firewall",
-                        "the chain \(chain.words) is one for address translation, before Hive's own at priority "
-                            + "\(Boundary.trackedPriority); it has no such rule now"))
-            }
-            if powers.contains(.rewriting) {
-                findings.append(
-                    .warning(
-                        "firewall",
-                        "the chain \(chain.words) writes into packets before Hive's rules judge them"
-                    ))
-            }
+        if chain.precedesOurs, powers.contains(.rewriting) {
+            findings.append(
+                .alarm(
+                    "firewall",
+                    "the chain \(chain.words) writes over addresses or ports before Hive's rules have judged them: an agent "
+                        + "may reach what it is kept from, by another address"))
         }
         var reasons: [String] = []
         if chain.policyDrops { reasons.append("drops by policy") }
@@ -136,10 +125,18 @@ extension HostNetwork {
     }
 }
 
-extension Boundary {
-    /// Of the chain `tracked`, the last that judges agents' packets by the destination that they wrote: behind it comes
-    /// everybody's DNAT.
-    fileprivate static var trackedPriority: Int32 { -150 }
+extension ForeignChain {
+    /// It sees agents' packets before our chain `tracked` does, the last that judges them by the destination that the agent wrote.
+    /// (Of chains with the same priority either may be the first.)
+    ///
+    /// Chains of type `nat` do not, whatever their priority: it only orders them among themselves. The kernel translates
+    /// destinations at -100 (`NF_IP_PRI_NAT_DST`, nf_nat_register_fn).
+    fileprivate var precedesOurs: Bool {
+        guard let hook, type != "nat" else { return false }
+        // The bridge has a frame before IP does.
+        if Int32(family) == Int32(NFPROTO_BRIDGE) { return ["prerouting", "input"].contains(hookName) }
+        return hookName == "prerouting" && hook.priority <= -150
+    }
 }
 
 /// The bridge and agents' ports.

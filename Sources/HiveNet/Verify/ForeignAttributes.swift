@@ -89,6 +89,9 @@ extension Attribute where Scope == VerdictScope, Value == String {
 extension Attribute where Scope == PayloadScope, Value == UInt32 {
     /// The register that is written into the packet.
     static var source: Self { .init(NFTA_PAYLOAD_SREG.rawValue, "NFTA_PAYLOAD_SREG") }
+    static var base: Self { .init(NFTA_PAYLOAD_BASE.rawValue, "NFTA_PAYLOAD_BASE") }
+    static var offset: Self { .init(NFTA_PAYLOAD_OFFSET.rawValue, "NFTA_PAYLOAD_OFFSET") }
+    static var length: Self { .init(NFTA_PAYLOAD_LEN.rawValue, "NFTA_PAYLOAD_LEN") }
 }
 extension Attribute where Scope == LookupScope, Value == UInt32 {
     /// The register that a map's value goes to; that of the verdict is a jump.

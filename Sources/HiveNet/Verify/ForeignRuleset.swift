@@ -40,8 +40,7 @@ struct RulePowers: OptionSet {
     let rawValue: Int
     /// Drop, reject, or leave it to a program (queue).
     static let drop = RulePowers(rawValue: 1)
-    static let addressTranslation = RulePowers(rawValue: 2)
-    /// Write into it.
+    /// Write over its addresses or ports, or its Ethernet header. (Not so `nat`: the kernel does that at priorities of its own.)
     static let rewriting = RulePowers(rawValue: 4)
     /// `notrack`: rules that ask for a connection's state do not know it.
     static let notrack = RulePowers(rawValue: 8)
@@ -177,7 +176,8 @@ extension ForeignChain {
             },
             type: attributes[.type] ?? "filter",
             policyDrops: attributes[.policy].map { UInt32(bigEndian: $0) == UInt32(NF_DROP) } ?? false,
-            devices: hook[.devices].names + [hook[.device]].compactMap(\.self))
+            // Of a single link the name comes twice.
+            devices: Set(hook[.devices].names + [hook[.device]].compactMap(\.self)).sorted())
     }
 }
 
@@ -192,10 +192,9 @@ extension Attributes where Scope == ExpressionScope {
             if code == NF_DROP || code & 0xff == NF_QUEUE && code > 0 { powers.insert(.drop) }
             if let chain = verdict[.chain] { targets.insert(chain) }
         case "reject", "queue": powers.insert(.drop)
-        case "nat", "redir", "masq": powers.insert(.addressTranslation)
         case "notrack": powers.insert(.notrack)
         case "fwd", "dup": powers.insert(.forwarding)
-        case "payload": if self[.payload][.source] != nil { powers.insert(.rewriting) }
+        case "payload": if self[.payload].writesAddress { powers.insert(.rewriting) }
         case "lookup":
             if self[.lookup][.destination].map({ UInt32(bigEndian: $0) }) == NFT_REG_VERDICT.rawValue {
                 powers.formUnion([.verdictMap, .drop])
@@ -204,12 +203,22 @@ extension Attributes where Scope == ExpressionScope {
             // Of iptables-nft, which keeps some of iptables' own targets (nft_compat).
             switch self[.target][.name] {
             case "REJECT", "NFQUEUE": powers.insert(.drop)
-            case "DNAT", "SNAT", "REDIRECT", "MASQUERADE", "NETMAP": powers.insert(.addressTranslation)
             case "CT", "NOTRACK": powers.insert(.notrack)
             case "TEE": powers.insert(.forwarding)
             default: break
             }
         default: break
         }
+    }
+}
+
+extension Attributes where Scope == PayloadScope {
+    /// It writes into the packet, and not into the first octets of the IP header only, where DSCP and TTL are: addresses begin at
+    /// octet 12 (IPv4) and 8 (IPv6, in whole).
+    fileprivate var writesAddress: Bool {
+        guard self[.source] != nil else { return false }
+        func number(_ key: Attribute<PayloadScope, UInt32>) -> UInt32 { UInt32(bigEndian: self[key] ?? 0) }
+        let isInNetworkHeader = number(.base) == UInt32(NFT_PAYLOAD_NETWORK_HEADER.rawValue)
+        return !isInNetworkHeader || number(.offset) >= 12 || number(.length) >= 16
     }
 }

@@ -1,0 +1,71 @@
+import HiveNet
+import Testing
+
+/// Threat 11 and what is near it: links besides the agents' own.
+@Suite struct AuditLinkTests {
+    private static func makeLab() throws -> Lab {
+        let lab = try Lab()
+        try lab.apply("{ agents: { alpha: {}, beta: {} } }")
+        #expect(try lab.audit().faults("links") == [])
+        return lab
+    }
+
+    /// A pair from one agent to another: found in both.
+    @Test func betweenAgents() throws {
+        let lab = try Self.makeLab()
+        try lab.ip(in: "hive-alpha", "link add side type veth peer name entry netns hive-beta")
+        let faults = try lab.audit().faults("links")
+        #expect(faults.map(\.severity) == [.alarm, .alarm] && faults.map(\.agent) == ["alpha", "beta"])
+        #expect(
+            faults.first?.sentence.contains("side (veth) that leads to the namespace of agent beta") == true)
+        #expect(
+            faults.last?.sentence.contains("entry (veth) that leads to the namespace of agent alpha") == true)
+        try lab.ip(in: "hive-beta", "link del entry")
+        #expect(try lab.audit().faults("links") == [])
+    }
+
+    /// What an agent may do for itself: a pair whose ends are both inside, and one to a namespace of its own.
+    @Test func theAgentsOwnDoing() throws {
+        let lab = try Self.makeLab()
+        try lab.ip(in: "hive-alpha", "link add one type veth peer name two")
+        let inside = try lab.audit().faults("links")
+        #expect(inside.map(\.severity) == [.warning, .warning] && inside.allSatisfy { $0.agent == "alpha" })
+        #expect(inside.first?.sentence.contains("one (veth) besides its own") == true, "\(inside)")
+        try lab.ip("netns add nested")
+        try lab.ip(in: "hive-alpha", "link set two netns nested")
+        let nested = try lab.audit().faults("links")
+        #expect(nested.map(\.severity) == [.warning], "\(nested)")
+        #expect(nested.first?.sentence.contains("neither the host's nor an agent's") == true, "\(nested)")
+        // No alarm, so `show` is silent.
+        #expect(try !lab.hivectl("net", "show").stdout.contains("ALARM"))
+        try lab.ip(in: "hive-alpha", "link del one")
+        #expect(try lab.audit().faults("links") == [])
+    }
+
+    /// An agent's end that is moved to another agent: the port has the right mark and leads to the wrong namespace.
+    @Test func aPortOfAnothers() throws {
+        let lab = try Self.makeLab()
+        try lab.ip(in: "hive-alpha", "link set eth0 name eth7")
+        try lab.ip(in: "hive-alpha", "link set eth7 netns hive-beta")
+        let faults = try lab.audit().faults("links")
+        #expect(faults.allSatisfy { $0.agent == "beta" && $0.severity == .alarm }, "\(faults)")
+        #expect(
+            faults.contains {
+                $0.sentence.contains("hv-alpha") && $0.sentence.contains("marked as the one of agent alpha")
+            }, "\(faults)")
+        #expect(faults.contains { $0.sentence.contains("eth7 (veth) that leads to the host") }, "\(faults)")
+        try lab.apply()
+        #expect(try lab.audit().faults("links") == [])
+    }
+
+    /// Links to namespaces that are no agent's are nobody's business.
+    @Test func linksToOtherNamespaces() throws {
+        let lab = try Self.makeLab()
+        try lab.ip("netns add other")
+        try lab.ip("link add uplink type veth peer name eth0 netns other")
+        #expect(try lab.audit().faults("links") == [])
+        // The control: the same link, with the other end in an agent's namespace.
+        try lab.ip(in: "other", "link set eth0 netns hive-alpha name eth1")
+        #expect(try lab.audit().faults("links").contains { $0.sentence.contains("uplink (veth) leads into") })
+    }
+}
