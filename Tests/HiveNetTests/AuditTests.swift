@@ -1,3 +1,5 @@
+import CNetlink
+import CNftables
 import Testing
 
 @testable import HiveNet
@@ -55,6 +57,32 @@ import Testing
         // Cut short: nothing is made up.
         #expect(ProcessRecord(status: "Name:\tsh\nCapInh:\t0\n") == nil)
         #expect(ProcessRecord(status: "") == nil)
+    }
+
+    /// As the kernel would send it (nf_tables_fill_flowtable_info); the kernel that the tests run on may have none.
+    @Test func flowtablesAreRead() {
+        let batch = Batch()
+        batch.append(0, flags: 0, header: nfgenmsg(), "", of: FlowtableScope.self) { message in
+            message.put(.table, "foreign")
+            message.put(.name, "fast")
+            message.put(.hook) { hook in
+                hook.put(.devices) { devices in
+                    for name in ["uplink", "hive0"] { devices.put(.device, name) }
+                }
+            }
+        }
+        let skip = MemoryLayout<nlmsghdr>.size + MemoryLayout<nfgenmsg>.size
+        let attributes = Attributes<FlowtableScope>(
+            bytes: UnsafeRawBufferPointer(rebasing: batch.bytes[skip...]))
+        #expect(attributes[.name] == "fast" && attributes[.hook][.devices].names == ["uplink", "hive0"])
+        let flowtable = ForeignRuleset.Flowtable(label: "inet foreign fast", devices: ["uplink", "hive0"])
+        let ours = OurLinks([1: "hive0", 2: "hv-alpha"])
+        #expect(HostNetwork.finding(flowtable, ours).severity == .alarm)
+        let other = ForeignRuleset.Flowtable(label: "inet foreign fast", devices: ["uplink", "eth1"])
+        #expect(HostNetwork.finding(other, ours).severity == .warning)
+        // Devices by the beginning of their names.
+        #expect(
+            ours.includes("hv-*") && ours.includes("h*") && !ours.includes("eth*") && !ours.includes("hv-"))
     }
 
     @Test func counting() {

@@ -123,6 +123,32 @@ import Testing
         withExtendedLifetime(process) {}
     }
 
+    /// With the mount option hidepid /proc does not even tell that there are others.
+    @Test(
+        .enabled(
+            if: AuditCapabilityTests.canMountProc, "mounting /proc needs root of the PID namespace's owner"))
+    func whatIsHidden() throws {
+        let lab = try Lab()
+        try lab.apply("{ agents: { alpha: {} } }")
+        let process = try lab.intruder("nsenter --net=/run/netns/hive-alpha")
+        let namespace = "/proc/\(getpid())/task/\(try lab.threadID())/ns/net"
+        // In the lab's own mount namespace. (4, ptraceable: 2 has an exception for group 0.)
+        try lab.must("mount -t proc -o hidepid=4 proc /proc")
+        #expect(try lab.audit().faults("capabilities").contains { $0.severity == .alarm })
+        let findings = try lab.thread.run(in: namespace) {
+            try Capabilities.drop([CAP_SYS_PTRACE], also: [CAP_SYS_BOOT])
+            return try Lab.auditHere().faults("capabilities")
+        }
+        #expect(findings.map(\.severity) == [.warning], "\(findings)")
+        #expect(findings.first?.sentence.contains("hidepid") == true, "\(findings)")
+        withExtendedLifetime(process) {}
+    }
+
+    private static let canMountProc: Bool = {
+        guard let lab = try? Lab() else { return true }
+        return (try? lab.must("mount -t proc proc /proc")) != nil
+    }()
+
     /// What the audit says of agents' processes. (As an ordinary user it also says which others it cannot see.)
     private static func found(in lab: Lab) throws -> [Finding] {
         try lab.audit().faults("capabilities").filter { $0.agent != nil }

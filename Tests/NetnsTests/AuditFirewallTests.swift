@@ -177,6 +177,32 @@ import Testing
         #expect(listener.receives(mark, milliseconds: 0) == reaches)
     }
 
+    /// Connections that a flowtable takes go past the forward hook.
+    @Test(
+        .enabled(if: AuditFirewallTests.hasFlowtables, "this kernel has no flowtables (CONFIG_NF_FLOW_TABLE)")
+    )
+    func flowtables() throws {
+        let lab = try Lab()
+        try lab.apply("{ agents: { alpha: {} } }")
+        for (device, severity) in [("lo", Finding.Severity.warning), ("hive0", .alarm)] {
+            try lab.nft(
+                "add table inet foreign; "
+                    + "add flowtable inet foreign fast { hook ingress priority 0; devices = { \(device) }; }")
+            let faults = try lab.audit().faults("firewall")
+            #expect(faults.map(\.severity) == [severity], "\(faults)")
+            #expect(faults.first?.sentence.contains("over \(device) past") == true, "\(faults)")
+            try lab.nft("delete table inet foreign")
+            #expect(try lab.audit().faults("firewall") == [])
+        }
+    }
+
+    private static let hasFlowtables: Bool = {
+        guard let lab = try? Lab() else { return true }
+        let command =
+            "add table inet x; add flowtable inet x y { hook ingress priority 0; devices = { lo }; }"
+        return (try? lab.nft(command)) != nil
+    }()
+
     /// Filters of tc see frames before any rule does.
     @Test func trafficControl() throws {
         let lab = try Lab()

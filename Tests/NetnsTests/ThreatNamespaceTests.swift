@@ -98,8 +98,10 @@ import Testing
             try connects {
                 try lab.agent("alpha") { try Socket.connect(Endpoint(address: "192.0.2.1", port: 7000)) }
             })
-        try expectAlarm(lab, "links", "the host's link evil (veth)")
-        try expectAlarm(lab, "links", "a link eth1 (veth) that leads to the host")
+        try expectAlarm(
+            lab, "links",
+            "1 link of the host leads into the agent's namespace, past the boundary: evil (veth)")
+        try expectAlarm(lab, "links", "1 link to the host besides its own, past the boundary: eth1 (veth)")
         try lab.ip("link del evil")
         #expect(try lab.audit().faults("links").isEmpty)
         #expect(try !lab.hivectl("net", "show").stdout.contains("ALARM"))

@@ -13,7 +13,7 @@ extension HostNetwork {
         _ spec: NetworkSpec, _ links: [LinkRecord]
     ) throws(KernelError) -> [Finding] {
         let ruleset = try filter.readForeignRuleset()
-        let ours = Ours(spec, links)
+        let ours = OurLinks(spec, links)
         var findings: [Finding] = []
         for chain in ruleset.chains where chain.hook != nil {
             findings += Self.findings(chain, ruleset.powers(of: chain), ours, hasIPv6: spec.subnet6 != nil)
@@ -33,7 +33,7 @@ extension HostNetwork {
     // MARK: Chains
 
     private static func findings(
-        _ chain: ForeignChain, _ powers: RulePowers, _ ours: Ours, hasIPv6: Bool
+        _ chain: ForeignChain, _ powers: RulePowers, _ ours: OurLinks, hasIPv6: Bool
     ) -> [Finding] {
         if ["ingress", "egress"].contains(chain.hookName) {
             let devices = chain.devices.filter(ours.includes)
@@ -74,7 +74,7 @@ extension HostNetwork {
         return findings
     }
 
-    private static func finding(_ flowtable: ForeignRuleset.Flowtable, _ ours: Ours) -> Finding {
+    static func finding(_ flowtable: ForeignRuleset.Flowtable, _ ours: OurLinks) -> Finding {
         let devices = flowtable.devices.filter(ours.includes)
         let words = "the flowtable \(flowtable.label)"
         return devices.isEmpty
@@ -102,7 +102,7 @@ extension HostNetwork {
     }
 
     /// Filters of tc hang on a qdisc of one of these kinds, and see packets before any hook of netfilter.
-    private mutating func auditTrafficControl(_ ours: Ours) throws(KernelError) -> [Finding] {
+    private mutating func auditTrafficControl(_ ours: OurLinks) throws(KernelError) -> [Finding] {
         let request = Batch(capacity: 1 << 11)
         request.append(
             RTM_GETQDISC, flags: NLM_F_DUMP, header: tcmsg(), "read the queueing disciplines",
@@ -140,15 +140,19 @@ extension ForeignChain {
 }
 
 /// The bridge and agents' ports.
-private struct Ours {
+struct OurLinks {
     /// By index.
     let names: [Int32: String]
     private let all: Set<String>
 
+    init(_ names: [Int32: String]) {
+        self.names = names
+        all = Set(names.values)
+    }
+
     init(_ spec: NetworkSpec, _ links: [LinkRecord]) {
         let ours = links.filter { $0.name == spec.bridge || $0.name.hasPrefix(spec.interfacePrefix) }
-        names = Dictionary(ours.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
-        all = Set(ours.map(\.name))
+        self.init(Dictionary(ours.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first }))
     }
 
     /// - Parameter device: a name, or the beginning of names and a `*`.

@@ -31,54 +31,55 @@ extension HostNetwork {
         }
         guard !unclear.isEmpty else { return [] }
         for (agent, number) in try route.numbers(ofNamespacesIn: observed) {
-            for (link, owner) in unclear[number] ?? [] where owner != agent {
-                let whose = owner.map { ", though it is marked as the one of agent \($0)" } ?? ""
-                findings.append(
-                    .alarm(
-                        "links", agent: agent,
-                        "the host's link \(link.name) (\(link.kind ?? "a device")) leads into the agent's namespace, past "
-                            + "the boundary\(whose)"))
+            let links = (unclear[number] ?? []).filter { $0.agent != agent }
+            guard !links.isEmpty else { continue }
+            let names = links.map { link, owner in
+                link.words + (owner.map { ", though marked as the one of agent \($0)" } ?? "")
             }
+            findings.append(
+                .alarm(
+                    "links", agent: agent,
+                    "\(counted(links.count, "link")) of the host lead\(links.count == 1 ? "s" : "") into the agent's namespace, "
+                        + "past the boundary: \(listed(names))"))
         }
         return findings
     }
 
     // MARK: Inside
 
+    /// An agent can make thousands of links for itself: one finding for all of a kind.
     private func auditLinksInside(_ observed: NetworkObservation) throws(KernelError) -> [Finding] {
         var findings: [Finding] = []
         for (agent, links) in observed.host.otherLinks.sorted(by: { $0.key < $1.key }) {
             let places =
                 try links.contains { $0.peerNamespace != nil } ? places(seenBy: agent, observed) : [:]
-            for link in links.sorted(by: { $0.name < $1.name }) where !link.isFallback {
-                let name = "the agent has a link \(link.name)"
-                if let number = link.peerNamespace {
-                    if let place = places[number] {
-                        findings.append(
-                            .alarm(
-                                "links", agent: agent,
-                                "\(name) (\(link.kind ?? "a device")) that leads to \(place), past the boundary"
-                            ))
-                    } else {
-                        findings.append(
-                            .warning(
-                                "links", agent: agent,
-                                "\(name) (\(link.kind ?? "a device")) that leads to a namespace which is neither the host's "
-                                    + "nor an agent's"))
-                    }
-                } else if let kind = link.kind {
-                    findings.append(
-                        .warning(
-                            "links", agent: agent,
-                            "\(name) (\(kind)) besides its own: it may be the agent's doing, and leads past the boundary "
-                                + "only if something outside the namespace holds its other end"))
-                } else {
-                    findings.append(
+            let groups = Dictionary(grouping: links.filter { !$0.isFallback }) { Direction($0, places) }
+            for (direction, links) in groups.sorted(by: { $0.key < $1.key }) {
+                let names = listed(links.map(\.words).sorted())
+                let count = counted(links.count, "link")
+                let finding: Finding =
+                    switch direction {
+                    case .device:
                         .alarm(
                             "links", agent: agent,
-                            "\(name) that is a device of the machine's, past the boundary")
-                    )
-                }
+                            "the agent has \(counted(links.count, "device")) of the machine's, past the boundary: \(names)"
+                        )
+                    case .known(let place):
+                        .alarm(
+                            "links", agent: agent,
+                            "the agent has \(count) to \(place) besides its own, past the boundary: \(names)")
+                    case .elsewhere:
+                        .warning(
+                            "links", agent: agent,
+                            "the agent has \(count) to a namespace that is neither the host's nor an agent's: \(names)"
+                        )
+                    case .inside:
+                        .warning(
+                            "links", agent: agent,
+                            "the agent has \(count) besides its own: \(names); that may be its own doing, and leads past "
+                                + "the boundary only where something outside holds the other end")
+                    }
+                findings.append(finding)
             }
         }
         return findings
@@ -105,6 +106,24 @@ extension HostNetwork {
     }
 }
 
+/// Where a link in an agent's namespace leads to.
+private enum Direction: Hashable, Comparable {
+    /// Nowhere that a kernel's namespace could tell: it is hardware, or looks like it.
+    case device
+    case known(place: String)
+    case elsewhere
+    /// Both ends are inside, or a program holds the other one.
+    case inside
+
+    init(_ link: LinkRecord, _ places: [Int32: String]) {
+        if let number = link.peerNamespace {
+            self = places[number].map { .known(place: $0) } ?? .elsewhere
+        } else {
+            self = link.kind == nil ? .device : .inside
+        }
+    }
+}
+
 extension NetlinkSocket {
     /// The numbers by which the socket's namespace knows those of agents, sorted by agent's name. Agents it has no number for are
     /// left out.
@@ -125,6 +144,9 @@ extension NetlinkSocket {
 }
 
 extension LinkRecord {
+    /// `eth1 (veth)`
+    fileprivate var words: String { name + (kind.map { " (\($0))" } ?? "") }
+
     /// One that the kernel makes in every new namespace once a tunnel's module is loaded (`net.core.fb_tunnels_only_for_init_net`),
     /// and nobody uses.
     fileprivate var isFallback: Bool {

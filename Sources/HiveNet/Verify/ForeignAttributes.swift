@@ -112,13 +112,17 @@ extension Attribute where Scope == FlowtableHookScope, Value == Nested<DevicesSc
     static var devices: Self { .init(NFTA_FLOWTABLE_HOOK_DEVS.rawValue, "NFTA_FLOWTABLE_HOOK_DEVS") }
 }
 
+extension Attribute where Scope == DevicesScope, Value == String {
+    static var device: Self { .init(NFTA_DEVICE_NAME.rawValue, "NFTA_DEVICE_NAME") }
+}
+
 extension Attributes where Scope == DevicesScope {
     /// A list of names (`NFTA_DEVICE_NAME`). Newer kernels also have beginnings of names, which come with a `*` here.
     var names: [String] {
         var names: [String] = []
         forEach { type, payload in
             guard let name = String(attribute: payload) else { return }
-            names.append(type == UInt16(NFTA_DEVICE_NAME.rawValue) ? name : name + "*")
+            names.append(type == Attribute<DevicesScope, String>.device.type ? name : name + "*")
         }
         return names
     }
