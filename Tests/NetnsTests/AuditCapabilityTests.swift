@@ -29,7 +29,7 @@ import Testing
             expected: [.warning: ["can have CAP_NET_RAW", "(sleep)"]]),
         Case(
             name: "CAP_SYS_ADMIN, in the host's PID namespace", words: "\(without)-all,+sys_admin",
-            expected: [.alarm: ["can have CAP_SYS_ADMIN", "/proc/1/ns/net"]]),
+            expected: [.alarm: ["can have CAP_SYS_ADMIN", "/proc/PID/ns/net"]]),
         // Not now, but execve(2) of a program that is set-user-ID-root would give it: noroot is about uid 0 itself.
         Case(
             name: "in the bounding set alone", words: "setpriv --securebits=+noroot,+noroot_locked",
@@ -68,7 +68,7 @@ import Testing
         #expect(try !lab.hivectl("net", "show").stdout.contains("ALARM"))
     }
 
-    /// With a PID namespace of its own there is no /proc/1 of the host's: as systemd-nspawn makes it, which leaves
+    /// With a PID namespace of its own there is no process of the host's: as systemd-nspawn makes it, which leaves
     /// CAP_SYS_ADMIN.
     @Test func sysAdminInAContainer() throws {
         let lab = try Lab()

@@ -81,6 +81,28 @@ import Testing
         #expect(try !lab.hivectl("net", "show").stdout.contains("ALARM"))
     }
 
+    /// With CAP_SYS_ADMIN in the host's user namespace, and the host's processes in sight, the host's network is joined by the
+    /// file of any process that has no more. (Reading /proc/PID/ns needs all that the other has, or CAP_SYS_PTRACE.)
+    @Test func theHostsNetworkByAProcess() throws {
+        let lab = try Lab()
+        try lab.apply("{ agents: { alpha: {} } }")
+        let without = "setpriv --inh-caps=-all --ambient-caps=-all --bounding-set=-all"
+        let service = try lab.intruder(without)
+        let enter = "nsenter --net=/run/netns/hive-alpha"
+        let attack = "nsenter --net=/proc/\(service.pid)/ns/net ip link show hv-alpha"
+        let confined = try lab.run("\(enter) \(without) \(attack)".split(separator: " ").map(String.init))
+        #expect(confined.status != 0 && confined.stderr.contains("Operation not permitted"), "\(confined)")
+        // The control.
+        let joined = try lab.must("\(enter) \(without),+sys_admin \(attack)")
+        #expect(joined.stdout.contains("hv-alpha"), "\(joined)")
+        // The one is not told of, the other is.
+        let harmless = try lab.intruder("\(enter) \(without)")
+        #expect(try lab.audit().faults("capabilities").filter { $0.agent != nil }.isEmpty)
+        let intruder = try lab.intruder("\(enter) \(without),+sys_admin")
+        try expectAlarm(lab, "capabilities", "process \(intruder.pid) (sleep) can have CAP_SYS_ADMIN")
+        withExtendedLifetime(harmless) {}
+    }
+
     // MARK: 11
 
     @Test func anUnknownLinkIntoTheNamespace() throws {

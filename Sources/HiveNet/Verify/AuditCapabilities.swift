@@ -120,7 +120,7 @@ private struct Survey {
                 return .alarm(
                     "capabilities", agent: remark.agent,
                     "\(words) can have CAP_SYS_ADMIN in the host's user namespace, and join the host's network by "
-                        + "/proc/1/ns/net\(whose)")
+                        + "/proc/PID/ns/net\(whose)")
             case .sysAdmin:
                 return .warning(
                     "capabilities", agent: remark.agent,
