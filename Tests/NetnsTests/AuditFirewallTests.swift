@@ -69,6 +69,10 @@ import Testing
         Case(
             commands: chain("nat", "type nat hook postrouting priority 100; policy accept;", "masquerade"),
             severity: .fine, words: []),
+        Case(
+            commands: chain(
+                "copies", "type filter hook prerouting priority -310; policy accept;", "dup to 192.0.2.1"),
+            family: "ip", severity: .alarm, words: ["ip foreign copies", "(dup)"]),
         // What comes before us. NAT does not, whatever its priority.
         Case(
             commands: chain("nat", "type nat hook prerouting priority -160; policy accept;", dnat),

@@ -60,6 +60,30 @@ import Testing
         #expect(try lab.audit().faults("links") == [])
     }
 
+    /// What a name promises counts for nothing: a renamed loopback link is one, and a way to the host by its name is none.
+    @Test func falseNames() throws {
+        let lab = try Self.makeLab()
+        try lab.ip(in: "hive-alpha", "link set lo down")
+        try lab.ip(in: "hive-alpha", "link set lo name other")
+        #expect(try lab.audit().faults("links") == [])
+        try lab.ip("link add evil type veth peer name lo netns hive-alpha")
+        let loopback = try lab.audit().faults("links")
+        #expect(
+            loopback.contains {
+                $0.severity == .alarm && $0.sentence.contains("past the boundary: lo (veth)")
+            })
+        try lab.ip("link del evil")
+        try lab.ip(in: "hive-alpha", "link set eth0 name own")
+        try lab.ip("link add evil type veth peer name eth0 netns hive-alpha")
+        let taken = try lab.audit().faults("links")
+        #expect(
+            taken.contains {
+                $0.severity == .alarm && $0.sentence.contains("2 links to the host besides its own")
+            },
+            "\(taken)")
+        #expect(taken.contains { $0.sentence.contains("past the boundary: evil (veth)") }, "\(taken)")
+    }
+
     /// Links to namespaces that are no agent's are nobody's business.
     @Test func linksToOtherNamespaces() throws {
         let lab = try Self.makeLab()

@@ -10,6 +10,8 @@ struct LinkRecord {
     let mac: MACAddress?
     let mtu: UInt32
     let isUp: Bool
+    /// By its nature, not by its name, which whoever is root there can change.
+    let isLoopback: Bool
     /// The bridge's index, or nil.
     let master: UInt32?
     /// Of a veth: the other end's index in its namespace.
@@ -46,6 +48,7 @@ struct LinkRecord {
         self.group = group
         self.master = master
         isUp = header.ifi_flags & UInt32(IFF_UP.rawValue) != 0
+        isLoopback = header.ifi_flags & UInt32(IFF_LOOPBACK.rawValue) != 0
         alias = attributes[.alias]
         mac = attributes[.address]
         mtu = attributes[.mtu] ?? 0

@@ -33,6 +33,7 @@ extension HostNetwork {
                     || link?.peerIndex != UInt32(record.index)
             {
                 inside = nil
+                facts.otherLinks[name, default: []].append(record)
             }
             let agent = Agent(
                 namespace: exists ? NamespaceState(path: place.path(agent: name), own: place == .own) : nil,

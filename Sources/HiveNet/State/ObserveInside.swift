@@ -92,7 +92,7 @@ private struct Look {
         var others: [LinkRecord] = []
         do throws(KernelError) {
             let links = try socket.links { _, _ in true }
-            others = links.filter { $0.name != insideName && $0.name != "lo" }
+            others = links.filter { $0.name != insideName && !$0.isLoopback }
             inside = try socket.inside(links, own: place == .own)
         } catch {
             // What never holds still long enough to be read is as good as not there: the link is made anew, and one agent does

@@ -78,27 +78,17 @@ private struct Survey {
             separate += 1
             return
         }
-        let set = record.attainable
-        func has(_ capability: Capability) -> Bool { capability.isIn(set) }
-        let power: Power? =
-            if has(.netAdmin) {
-                .netAdmin
-            } else if has(.sysAdmin) {
-                isTheHosts ? .sysAdminOfHost : .sysAdmin
-            } else {
-                nil
-            }
         func add(_ power: Power, _ capability: Capability) {
+            guard capability.isIn(record.attainable) else { return }
             let way = capability.isIn(record.permitted) ? "" : ", by executing a privileged program"
             found[Remark(agent: agent, power: power, isTheHosts: isTheHosts), default: []].append(
                 "process \(id) (\(record.command)\(way))")
         }
-        switch power {
-        case .netAdmin: add(.netAdmin, .netAdmin)
-        case .sysAdmin, .sysAdminOfHost: if let power { add(power, .sysAdmin) }
-        default: break
-        }
-        if has(.netRaw), power != .netAdmin { add(.netRaw, .netRaw) }
+        add(.netAdmin, .netAdmin)
+        // Less than that is worth no word besides it.
+        guard !Capability.netAdmin.isIn(record.attainable) else { return }
+        add(isTheHosts ? .sysAdminOfHost : .sysAdmin, .sysAdmin)
+        add(.netRaw, .netRaw)
     }
 
     var findings: [Finding] {
@@ -149,8 +139,8 @@ private struct Survey {
         return [
             .fine(
                 "capabilities",
-                "of \(counted(count, "process", "processes")) in agents' namespaces, \(separate) in user namespaces of their own, none can have "
-                    + "power over the host's links")
+                "of \(counted(count, "process", "processes")) in agents' namespaces, \(separate) in user namespaces of their "
+                    + "own, none can have power over the host's links")
         ]
     }
 }

@@ -25,8 +25,9 @@ extension HostNetwork {
         return [
             .fine(
                 "firewall",
-                "nothing else drops, translates or diverts packets: \(counted(ruleset.chains.count, "foreign nftables chain")), "
-                    + "no flowtable, no table of legacy iptables")
+                "nobody else drops packets, or changes them before Hive's rules: "
+                    + "\(counted(ruleset.chains.count, "foreign nftables chain")), no flowtable, no table of legacy iptables"
+            )
         ]
     }
 
@@ -59,6 +60,13 @@ extension HostNetwork {
                     "firewall",
                     "the chain \(chain.words) writes over addresses or ports before Hive's rules have judged them: an agent "
                         + "may reach what it is kept from, by another address"))
+        }
+        if chain.precedesOurs, powers.contains(.forwarding) {
+            findings.append(
+                .alarm(
+                    "firewall",
+                    "the chain \(chain.words) sends packets, or copies, on before Hive's rules have judged them (dup)"
+                ))
         }
         var reasons: [String] = []
         if chain.policyDrops { reasons.append("drops by policy") }

@@ -3,7 +3,7 @@ internal import Glibc
 
 extension HostNetwork {
     /// Looks for ways between the host and an agent's namespace besides the agent's pair: from the host's side, links that lead
-    /// into an agent's namespace; from the inside, links besides `lo` and the agent's end.
+    /// into an agent's namespace; from the inside, links besides the loopback one and the agent's end.
     ///
     /// Both sides are needed: of a link that somebody moved into the namespace whole, the host sees nothing any more.
     mutating func auditLinks(_ observed: NetworkObservation) throws(KernelError) -> [Finding] {

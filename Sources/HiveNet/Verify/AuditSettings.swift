@@ -67,7 +67,7 @@ extension HostNetwork {
         guard values.contains(where: { $0 != nil }) else {
             return .fine("sysctl", "br_netfilter is not loaded: frames between ports pass no IP hook")
         }
-        let on = zip(names, values).filter { $1 != "0" }.map { "bridge-nf-call-\($0.0)" }
+        let on = zip(names, values).filter { $1 != nil && $1 != "0" }.map { "bridge-nf-call-\($0.0)" }
         return .fine(
             "sysctl",
             on.isEmpty

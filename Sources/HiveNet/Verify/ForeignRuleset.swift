@@ -39,14 +39,15 @@ struct ForeignRuleset {
 struct RulePowers: OptionSet {
     let rawValue: Int
     /// Drop, reject, or leave it to a program (queue).
-    static let drop = RulePowers(rawValue: 1)
+    static let drop = RulePowers(rawValue: 1 << 0)
     /// Write over its addresses or ports, or its Ethernet header. (Not so `nat`: the kernel does that at priorities of its own.)
-    static let rewriting = RulePowers(rawValue: 4)
+    static let rewriting = RulePowers(rawValue: 1 << 1)
     /// `notrack`: rules that ask for a connection's state do not know it.
-    static let notrack = RulePowers(rawValue: 8)
+    static let notrack = RulePowers(rawValue: 1 << 2)
     /// Send it, or a copy, out of another link.
-    static let forwarding = RulePowers(rawValue: 16)
-    static let verdictMap = RulePowers(rawValue: 32)
+    static let forwarding = RulePowers(rawValue: 1 << 3)
+    /// Go on as a map says.
+    static let verdictMap = RulePowers(rawValue: 1 << 4)
 }
 
 struct ForeignChain {
@@ -65,7 +66,8 @@ struct ForeignChain {
     /// Chains of its table that its rules go to.
     var targets: Set<String> = []
 
-    var familyName: String {
+    /// As nft calls it.
+    static func name(ofFamily family: UInt8) -> String {
         switch Int32(family) {
         case Int32(NFPROTO_INET): "inet"
         case Int32(NFPROTO_IPV4): "ip"
@@ -91,7 +93,7 @@ struct ForeignChain {
 
     /// `ip filter FORWARD (hook forward, priority 0, policy drop)`
     var words: String {
-        "\(familyName) \(table) \(name) (hook \(hookName), priority \(hook?.priority ?? 0), policy "
+        "\(Self.name(ofFamily: family)) \(table) \(name) (hook \(hookName), priority \(hook?.priority ?? 0), policy "
             + "\(policyDrops ? "drop" : "accept"))"
     }
 }
@@ -111,7 +113,6 @@ extension NetlinkSocket {
             let key = Self.key(family, attributes[.table])
             return Self.ours.contains(key) || dormant.contains(key) ? nil : ForeignChain(family, attributes)
         }
-        // A thousand rules are read to the end even where nobody asks for their chain: the kernel filters by table at most.
         let places = Dictionary(
             ruleset.chains.enumerated().map { (Self.key($1.family, $1.table) + " " + $1.name, $0) },
             uniquingKeysWith: { first, _ in first })
@@ -134,7 +135,8 @@ extension NetlinkSocket {
         ruleset.flowtables = try dump(
             NFT_MSG_GETFLOWTABLE, "read the nftables flowtables", of: FlowtableScope.self
         ) { family, attributes in
-            let label = "\(Self.key(family, attributes[.table])) \(attributes[.name] ?? "")"
+            let label =
+                "\(ForeignChain.name(ofFamily: family)) \(attributes[.table] ?? "") \(attributes[.name] ?? "")"
             return ForeignRuleset.Flowtable(label: label, devices: attributes[.hook][.devices].names)
         }
         return ruleset
