@@ -28,6 +28,10 @@ extension Attribute where Scope == LinkScope, Value == UInt32 {
     /// What a dump should hold besides the usual (`RTEXT_FILTER_*`).
     static var extendedMask: Self { .init(IFLA_EXT_MASK, "IFLA_EXT_MASK") }
 }
+extension Attribute where Scope == LinkScope, Value == Int32 {
+    /// The socket's namespace's number for the one that the other end is in; absent where that is the same (rtnl_fill_link_netnsid).
+    static var peerNamespace: Self { .init(IFLA_LINK_NETNSID, "IFLA_LINK_NETNSID") }
+}
 extension Attribute where Scope == LinkScope, Value == MACAddress {
     static var address: Self { .init(IFLA_ADDRESS, "IFLA_ADDRESS") }
 }

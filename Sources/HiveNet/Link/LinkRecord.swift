@@ -10,10 +10,15 @@ struct LinkRecord {
     let mac: MACAddress?
     let mtu: UInt32
     let isUp: Bool
+    /// By its nature, not by its name, which whoever is root there can change.
+    let isLoopback: Bool
     /// The bridge's index, or nil.
     let master: UInt32?
     /// Of a veth: the other end's index in its namespace.
     let peerIndex: UInt32?
+    /// The number, in the socket's namespace, of the other one that the link leads to: where the other end of a veth is, or the
+    /// link that a macvlan sits on.
+    let peerNamespace: Int32?
     let ipv4: IPv4Settings?
     let ipv6: IPv6Settings?
     let bridge: BridgeData?
@@ -43,10 +48,12 @@ struct LinkRecord {
         self.group = group
         self.master = master
         isUp = header.ifi_flags & UInt32(IFF_UP.rawValue) != 0
+        isLoopback = header.ifi_flags & UInt32(IFF_LOOPBACK.rawValue) != 0
         alias = attributes[.alias]
         mac = attributes[.address]
         mtu = attributes[.mtu] ?? 0
         peerIndex = attributes[.peerIndex]
+        peerNamespace = attributes[.peerNamespace]
         let families = attributes[.addressFamilies]
         ipv4 = IPv4Settings(families[.inet])
         ipv6 = IPv6Settings(families[.inet6])

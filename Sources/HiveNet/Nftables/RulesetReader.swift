@@ -253,10 +253,3 @@ extension Attribute where Scope == GenerationScope, Value == UInt32 {
     /// In network byte order.
     fileprivate static var identifier: Self { .init(NFTA_GEN_ID.rawValue, "NFTA_GEN_ID") }
 }
-
-/// The attributes of `NFT_MSG_NEWTABLE`.
-private enum TableScope {}
-extension Attribute where Scope == TableScope, Value == UInt32 {
-    /// In network byte order.
-    fileprivate static var flags: Self { .init(NFTA_TABLE_FLAGS.rawValue, "NFTA_TABLE_FLAGS") }
-}

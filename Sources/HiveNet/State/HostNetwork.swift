@@ -82,4 +82,10 @@ public struct HostFacts: Sendable {
     public var foreignLinks: Set<String> = []
     /// Agents whose namespace is the host's own, or another agent's.
     public var namespaceFaults: [String: NamespaceFault] = [:]
+    /// Agents' namespaces.
+    var namespaces: [String: NamespaceID] = [:]
+    /// Links in agents' namespaces that are neither the agent's end of its pair nor the loopback link.
+    var otherLinks: [String: [LinkRecord]] = [:]
+    /// Links of the host that lead to another namespace, and the agent whose port it is.
+    var linksElsewhere: [(link: LinkRecord, agent: String?)] = []
 }

@@ -34,6 +34,7 @@ extension HostNetwork {
                     || link?.peerIndex != UInt32(record.index)
             {
                 inside = nil
+                facts.otherLinks[name, default: []].append(record)
             }
             let agent = Agent(
                 namespace: exists ? NamespaceState(path: place.path(agent: name), own: place == .own) : nil,
@@ -101,6 +102,9 @@ extension HostNetwork {
             if let prefix = route.destination4, prefix.length > 0 { facts.routes4.append((prefix, link)) }
             if let prefix = route.destination6, prefix.length > 0 { facts.routes6.append((prefix, link)) }
         }
+        let agents = Dictionary(
+            found.ports.map { ($1.index, $0) }, uniquingKeysWith: { first, _ in first })
+        facts.linksElsewhere = links.filter { $0.peerNamespace != nil }.map { ($0, agents[$0.index]) }
         facts.hasIPv6 = links.contains { $0.ipv6 != nil }
         facts.forwards4 = Sysctl.read("ipv4/ip_forward") == "1"
         facts.forwards6 = Sysctl.read("ipv6/conf/all/forwarding") == "1"

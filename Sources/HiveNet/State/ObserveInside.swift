@@ -37,7 +37,7 @@ extension HostNetwork {
         var owners: [NamespaceID: String] = [:]
         for look in looks { facts.namespaceFaults.merge(look.faults) { $1 } }
         let found = looks.flatMap(\.found)
-        for (agent, identity, inside) in found.filter({ wanted.contains($0.agent) })
+        for (agent, identity, inside, others) in found.filter({ wanted.contains($0.agent) })
             + found.filter({ !wanted.contains($0.agent) })
         {
             if let owner = owners[identity] {
@@ -45,6 +45,8 @@ extension HostNetwork {
                 continue
             }
             owners[identity] = agent
+            facts.namespaces[agent] = identity
+            if !others.isEmpty { facts.otherLinks[agent] = others }
             insides.existing.insert(agent)
             insides.found[agent] = inside
         }
@@ -54,7 +56,8 @@ extension HostNetwork {
 
 /// What one thread saw in one namespace after the other.
 private struct Look {
-    var found: [(agent: String, NamespaceID, (inside: Inside, record: LinkRecord)?)] = []
+    var found: [(agent: String, NamespaceID, (inside: Inside, record: LinkRecord)?, others: [LinkRecord])] =
+        []
     var faults: [String: NamespaceFault] = [:]
 
     init(
@@ -89,21 +92,25 @@ private struct Look {
         try switcher.enter(namespace, "join the network namespace \(path)")
         var socket = try NetlinkSocket(family: NETLINK_ROUTE, receiveBuffer: buffer)
         var inside: (inside: Inside, record: LinkRecord)?
+        var others: [LinkRecord] = []
         do throws(KernelError) {
-            inside = try socket.inside(own: place == .own)
+            let links = try socket.links { _, _ in true }
+            others = links.filter { $0.name != insideName && !$0.isLoopback }
+            inside = try socket.inside(links, own: place == .own)
         } catch {
             // What never holds still long enough to be read is as good as not there: the link is made anew, and one agent does
             // not keep everybody else's from being looked at. Any other failure is the host's, and no reason to touch a link.
             guard error.code == EINTR else { throw error }
         }
-        found.append((agent, identity, inside))
+        found.append((agent, identity, inside, others))
     }
 }
 
 extension NetlinkSocket {
     /// Reads the agent's end of the pair and what belongs to it, in the socket's namespace.
-    fileprivate mutating func inside(own: Bool) throws(KernelError) -> (inside: Inside, record: LinkRecord)? {
-        let links = try links { name, _ in name == insideName || name == "lo" }
+    fileprivate mutating func inside(
+        _ links: [LinkRecord], own: Bool
+    ) throws(KernelError) -> (inside: Inside, record: LinkRecord)? {
         guard let link = links.first(where: { $0.name == insideName }) else { return nil }
         let loopback = links.first { $0.name == "lo" }
         let addresses = try addresses(link: link.index)

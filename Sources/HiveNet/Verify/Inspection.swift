@@ -58,7 +58,7 @@ struct Inspection {
     mutating func run(
         _ network: inout HostNetwork, _ progress: (Int, Int) -> Void
     ) throws(KernelError) -> (Verification, isSame: Bool) {
-        result.findings = audit()
+        result.findings = try network.audit(spec, observed)
         guard let bridge = observed.bridgeIndex else {
             report(.untested, nil, .host, "could not test anything: there is no bridge \(spec.bridge)")
             return (finished(), true)
@@ -130,9 +130,6 @@ struct Inspection {
             counts = Counts(try network.filter.readBoundary())
         }
     }
-
-    /// What packets cannot show.
-    private func audit() -> [Finding] { [] }
 
     private func finished() -> Verification {
         var result = result

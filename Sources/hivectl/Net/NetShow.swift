@@ -11,6 +11,9 @@ extension Hivectl {
             their way to the host, to another agent, with a false sender, or against the egress policy. Policies \
             that are lists follow in words, and what the names in them stand for; 'show' itself looks up no \
             name. Works without a configuration too.
+
+            ALARM marks a way round the boundary: a process of an agent's with power over the host's links, or \
+            a link into an agent's namespace that is not its own.
             """
         let name = command.optionalArgument("NAME", .text, "show this agent only")
         let json = command.flag("json", "print JSON; its schema is stable (docs/json.md)")
@@ -42,6 +45,8 @@ struct ShownNetwork: Encodable {
     let configuration: String?
     /// What `net apply` would change.
     let drift: [ChangeReport.Item]
+    /// Ways round the boundary that somebody has: alarms of `HostNetwork.auditWaysRound`.
+    let findings: [Finding]
     /// Sentences about the host's settings, and about what keeps the configuration from being applied.
     let cautions: [String]
     let network: NetworkState
@@ -56,7 +61,7 @@ struct ShownNetwork: Encodable {
     let names: [String: ShownName]
 
     private enum CodingKeys: CodingKey {
-        case version, configuration, drift, cautions, network, blocked, blockedInAll, policies, names
+        case version, configuration, drift, findings, cautions, network, blocked, blockedInAll, policies, names
     }
 
     /// - Parameter agent: only this one, or nil for all.
@@ -86,6 +91,7 @@ struct ShownNetwork: Encodable {
             words += HiveNet.cautions(about: spec, observed: observed)
             words += known.cautions(about: hive.names, at: now)
         }
+        var found = try kernel.auditWaysRound(observed)
         var network = observed.state
         if let agent {
             let names = Set(network.agents.keys).union(spec?.agents.map(\.name) ?? [])
@@ -96,9 +102,11 @@ struct ShownNetwork: Encodable {
             network.agents = network.agents.filter { $0.key == agent }
             network.boundary?.elements.removeAll { $0.agent != agent }
             changes.removeAll { $0.agent != nil && $0.agent != agent }
+            found.removeAll { $0.agent != nil && $0.agent != agent }
         }
         configuration = hive?.configuration.file
         drift = ChangeReport(changes).changes
+        findings = found
         cautions = words
         self.network = network
         blocked = observed.blocked.filter { agent == nil || $0.key == agent }
@@ -113,7 +121,7 @@ struct ShownNetwork: Encodable {
     // MARK: For people
 
     func lines(_ style: Style) -> [String] {
-        var lines = differences(style)
+        var lines = differences(style) + alarms(style)
         for caution in cautions { lines.append(style.paint("note: ", .notable) + Text.printable(caution)) }
         if !lines.isEmpty { lines.append("") }
         guard let bridge = network.bridge else {
@@ -165,6 +173,13 @@ struct ShownNetwork: Encodable {
         }
         if drift.count > most { lines.append("  … and \(drift.count - most) more: hivectl net plan") }
         return lines
+    }
+
+    private func alarms(_ style: Style) -> [String] {
+        findings.map { finding in
+            let whose = finding.agent.map { "agent \($0): " } ?? ""
+            return style.paint("ALARM", .bad) + ": " + Text.printable(whose + finding.sentence)
+        }
     }
 
     private func table(_ style: Style) -> [String] {

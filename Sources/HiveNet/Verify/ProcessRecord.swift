@@ -1,0 +1,127 @@
+internal import CNetlink
+internal import Glibc
+
+/// What /proc/PID/status says of a process, as far as it concerns its power over the network; see proc_pid_status(5).
+struct ProcessRecord: Equatable {
+    /// As the kernel has it (`comm`), with control characters escaped: 15 octets that the process itself chooses.
+    let command: String
+    let permitted, inheritable, bounding: UInt64
+    /// `PR_SET_NO_NEW_PRIVS`: no execve(2) gives it more than it has.
+    let hasNoNewPrivileges: Bool
+    /// It has memory of its own. Neither kernel threads nor zombies have, and neither can do anything.
+    let hasMemory: Bool
+
+    /// - Parameter text: all of /proc/PID/status.
+    init?(status text: String) {
+        var values: [Substring: Substring] = [:]
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: ":", maxSplits: 1)
+            if parts.count == 2 { values[parts[0]] = parts[1].drop { $0 == " " || $0 == "\t" } }
+        }
+        func set(_ name: Substring) -> UInt64? { values[name].flatMap { UInt64($0, radix: 16) } }
+        guard let name = values["Name"], let permitted = set("CapPrm"), let inheritable = set("CapInh"),
+            let bounding = set("CapBnd")
+        else { return nil }
+        command = String(name)
+        self.permitted = permitted
+        self.inheritable = inheritable
+        self.bounding = bounding
+        hasNoNewPrivileges = values["NoNewPrivs"] == "1"
+        hasMemory = values["VmSize"] != nil
+    }
+
+    /// What it can have without anybody's help.
+    ///
+    /// What it has now (its effective set is within the permitted one), and what execve(2) can give it: the bounding set limits
+    /// that for set-user-ID-root and file-capability programs, and for all programs where the process is root already; the
+    /// inheritable set is not limited by it (cap_bprm_creds_from_file). A container's files are the agent's, so such a program
+    /// is assumed to be there. With no_new_privs execve(2) gives nothing.
+    var attainable: UInt64 { hasNoNewPrivileges ? permitted : permitted | inheritable | bounding }
+}
+
+/// A capability that matters here, by its number in linux/capability.h.
+struct Capability {
+    let name: String
+    private let bit: UInt64
+
+    private init(_ number: Int32, _ name: String) {
+        bit = 1 << UInt64(number)
+        self.name = name
+    }
+
+    static let netAdmin = Capability(CAP_NET_ADMIN, "CAP_NET_ADMIN")
+    static let netRaw = Capability(CAP_NET_RAW, "CAP_NET_RAW")
+    static let sysAdmin = Capability(CAP_SYS_ADMIN, "CAP_SYS_ADMIN")
+
+    func isIn(_ set: UInt64) -> Bool { set & bit != 0 }
+}
+
+/// /proc, as the calling thread sees it.
+struct ProcessDirectory: ~Copyable {
+    private let directory: OpaquePointer
+
+    init() throws(KernelError) {
+        guard let directory = opendir("/proc") else { throw .last("open /proc") }
+        self.directory = directory
+    }
+
+    deinit { closedir(directory) }
+
+    /// Calls a closure with the id of each process there is. Those that begin meanwhile may be missed.
+    func forEach(_ body: (Int32) throws(KernelError) -> Void) throws(KernelError) {
+        while let entry = readdir(directory) {
+            let id = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { Int32(String(cString: $0)) }
+            }
+            if let id { try body(id) }
+        }
+    }
+
+    enum Link: Equatable {
+        case inode(UInt64)
+        /// The process has ended.
+        case gone
+        /// Looking needs PTRACE_MODE_READ_FSCREDS over the process, see ptrace(2).
+        case denied
+    }
+
+    /// - Parameter kind: `net`, `user`, `pid` …
+    func namespace(_ kind: String, of process: Int32) -> Link { link("\(process)/ns/\(kind)") }
+
+    /// The calling thread's own. (`/proc/self` is the process's first thread.)
+    func ownNamespace(_ kind: String) -> Link { link("thread-self/ns/\(kind)") }
+
+    /// What a link such as `net:[4026531840]` says.
+    private func link(_ path: String) -> Link {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 64) { buffer in
+            guard let start = buffer.baseAddress else { return .gone }
+            let count = readlinkat(dirfd(directory), path, start, buffer.count)
+            guard count > 0 else { return errno == EACCES || errno == EPERM ? .denied : .gone }
+            let digits = buffer[..<count].drop { $0 != UInt8(ascii: "[") }.dropFirst().dropLast()
+            return UInt64(String(decoding: digits, as: UTF8.self)).map { .inode($0) } ?? .gone
+        }
+    }
+
+    /// - Returns: nil if the process has ended, or nothing of it may be read.
+    func record(of process: Int32) -> ProcessRecord? {
+        textOfFile("/proc/\(process)/status").flatMap { ProcessRecord(status: $0) }
+    }
+}
+
+/// A small file below /proc, or nil if it does not exist or may not be read.
+func textOfFile(_ path: String, most: Int = 8192) -> String? {
+    guard let file = try? Descriptor(path: path, flags: O_RDONLY, path) else { return nil }
+    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: most) { buffer in
+        var filled = 0
+        while filled < most {
+            let count = read(
+                file.number,
+                UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[filled...])
+                    .baseAddress, most - filled)
+            if count < 0 { return nil }
+            if count == 0 { break }
+            filled += count
+        }
+        return String(decoding: buffer[..<filled], as: UTF8.self)
+    }
+}
