@@ -17,7 +17,7 @@ enum Resolver {
     /// In seconds, for an attempt at a name server; two attempts are made.
     private static let timeout: Int32 = 2
     /// Of an answer. What does not fit into a datagram (of 1200 bytes, as glibc says in its EDNS option) is not asked for
-    /// again by TCP, since there glibc waits without end.
+    /// again by TCP, since there glibc waits without end (`send_vc`, resolv/res_send.c).
     private static let largestAnswer = 4096
 
     /// Waits for at most ten seconds, and for four where there is one name server.
@@ -71,6 +71,7 @@ enum Resolver {
         // Of each server. (With several, each is asked once.)
         state.pointee.retry = state.pointee.nscount > 1 ? 1 : 2
         state.pointee.options |= UInt(RES_IGNTC | RES_USE_EDNS0)
+        state.pointee.options &= ~UInt(RES_USEVC)
 
         var bytes = [UInt8](repeating: 0, count: largestAnswer)
         let count = hive_res_query(state, name, Int32(type.rawValue), &bytes, Int32(bytes.count))
