@@ -140,20 +140,35 @@ import Testing
         #expect(!server.takeQuestions().isEmpty)
     }
 
-    /// The second of two applies asks nobody.
+    /// The second of two applies asks nobody and changes nothing, and what could not be had keeps nobody from applying.
     @Test func whatApplyHasLearntIsKept() throws {
         let lab = try Lab()
         let server = try NameServer(lab) { name, type in
-            .records(type == 1 ? [.a(name, "11.1.1.1", 900)] : [])
+            guard name == "good.example" else { return .code(3) }
+            return .records(type == 1 ? [.a(name, "11.1.1.1", 900)] : [])
         }
         defer { server.end() }
-        try lab.write(configuration: Asking.policy(["good.example:443/tcp"]))
-        _ = try lab.hivectl("net", "apply")
+        try lab.apply(Asking.policy(["good.example:443/tcp"]))
         #expect(Set(server.takeQuestions()) == ["good.example 1", "good.example 28"])
         let file = try lab.must("cat \(Lab.state)/names.json").stdout
         #expect(file.contains("\"good.example\": { \"addresses\": [\"11.1.1.1\"]"), "\(file)")
-        _ = try lab.hivectl("net", "apply")
-        _ = try lab.hivectl("net", "plan")
+        #expect(try lab.apply().stdout.isEmpty)
+        let plan = try lab.hivectl("net", "plan")
+        #expect(plan.status == 0 && plan.stdout.isEmpty, "\(plan)")
+        #expect(server.takeQuestions().isEmpty)
+        #expect(try lab.must("cat \(Lab.state)/names.json").stdout == file)
+        let shown = try lab.hivectl("net", "show")
+        #expect(shown.stdout.contains(" policy "), "\(shown)")
+
+        // Made and removed at run time: its name is asked for, said to be unknown, and forgotten.
+        let added = try lab.hivectl("net", "add", "beta", "--allow", "none.example")
+        #expect(added.status == 0, "\(added)")
+        #expect(
+            added.stderr.contains(
+                "none.example cannot be looked up, and reaches nothing: there is no such name."))
+        #expect(Set(server.takeQuestions()) == ["none.example 1", "none.example 28"])
+        #expect(try lab.must("cat \(Lab.state)/names.json").stdout.contains("none.example"))
+        #expect(try lab.hivectl("net", "rm", "beta").status == 0)
         #expect(server.takeQuestions().isEmpty)
         #expect(try lab.must("cat \(Lab.state)/names.json").stdout == file)
     }
