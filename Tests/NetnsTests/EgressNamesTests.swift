@@ -55,6 +55,26 @@ import Testing
                 == [false, false, false, false, false, true, false])
     }
 
+    /// The boundary does not wait for a name server that says nothing: it is there while apply still asks.
+    @Test func theBoundaryComesBeforeTheAnswers() throws {
+        let hive = try TwoAgents(configuration: EgressTests.configuration(alpha: "'none'"), outside: true)
+        let server = try NameServer(hive.lab) { _, _ in .silence }
+        defer { server.end() }
+        try hive.lab.nft("flush ruleset")
+        try hive.lab.write(
+            configuration: EgressTests.configuration(
+                alpha: #"{ allow: ["api.example.org:443/tcp", "9.9.9.9:53/udp"] }"#))
+        let apply = try hive.lab.background(Lab.commandLine(["net", "apply"]))
+        let deadline = ContinuousClock.now + .seconds(20)
+        while server.takeQuestions().isEmpty, ContinuousClock.now < deadline { usleep(5_000) }
+        #expect(apply.isRunning)
+        #expect(
+            try arrivals(hive, [("11.1.1.1", "443/tcp"), ("9.9.9.9", "53/udp"), ("12.0.0.1", "80/tcp")])
+                == [false, true, false])
+        #expect(apply.isRunning, "it was still asking")
+        apply.end()
+    }
+
     /// The kernel itself closes what nobody renews.
     @Test func whatExpiresIsClosed() throws {
         let hive = try TwoAgents(configuration: EgressTests.configuration(alpha: "'none'"), outside: true)

@@ -15,6 +15,14 @@ extension Hive {
         resolve(known, at: Self.now, ask: Resolver.addresses(ofAll:))
     }
 
+    /// What of the names can be used without asking anybody, and whether somebody has to be asked about others.
+    public func review(_ known: Names) -> (names: Names, isComplete: Bool) {
+        var names = known
+        let now = Self.now
+        names.review(self.names, at: now, objection: objection)
+        return (names, names.due(self.names, at: now).isEmpty)
+    }
+
     func resolve(_ known: Names, at now: Int64, ask: ([String]) -> [String: Resolver.Answer]) -> Names {
         var names = known
         names.update(self.names, at: now, objection: objection, ask: ask)

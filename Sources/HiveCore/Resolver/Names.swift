@@ -57,18 +57,23 @@ public struct Names: Equatable, Sendable {
     mutating func update(
         _ names: [String], at now: Int64, objection: Objection, ask: ([String]) -> [String: Resolver.Answer]
     ) {
+        review(names, at: now, objection: objection)
+        let due = due(names, at: now)
+        guard !due.isEmpty else { return }
+        let answers = ask(due)
+        for name in due {
+            take(answers[name] ?? .failure("no answer"), for: name, at: now, objection)
+        }
+    }
+
+    /// What `update` does without asking anybody.
+    mutating func review(_ names: [String], at now: Int64, objection: Objection) {
         let mentioned = Set(names)
         entries = entries.filter { mentioned.contains($0.key) }
         // What was fine may not be any more: the host has got that address, or the agents have another subnet.
         for (name, entry) in entries {
             guard let resolved = entry.resolved, let reason = objection.reason(resolved) else { continue }
             entries[name] = Entry(problem: Problem(kind: .refused, reason: reason, when: now))
-        }
-        let due = due(names, at: now)
-        guard !due.isEmpty else { return }
-        let answers = ask(due)
-        for name in due {
-            take(answers[name] ?? .failure("no answer"), for: name, at: now, objection)
         }
     }
 

@@ -61,7 +61,8 @@ struct ShownNetwork: Encodable {
     let names: [String: ShownName]
 
     private enum CodingKeys: CodingKey {
-        case version, configuration, drift, findings, cautions, network, blocked, blockedInAll, policies, names
+        case version, configuration, drift, findings, cautions, network, blocked, blockedInAll, policies,
+            names
     }
 
     /// - Parameter agent: only this one, or nil for all.

@@ -40,22 +40,38 @@ struct Session {
     ///     say: what cannot be applied leaves nothing behind.
     ///   - prepare: what else is to be written then.
     func apply(_ hive: Hive, prepare: () throws -> Void = {}) throws -> AppliedChanges {
+        // What is wrong anyway is said before anything is done.
+        _ = try hive.spec()
+        let (names, isComplete) = hive.review(Names.load(state).names)
+        var earlier: [Change] = []
+        if !isComplete {
+            // Asking for names may take seconds, and the boundary does not wait for it.
+            let known = try hive.spec(names: names.usable(at: Hive.now))
+            earlier = try apply(hive, known, prepare: prepare).changes
+        }
         let resolved = try resolve(hive)
-        let spec = resolved.spec
+        var applied = try apply(hive, resolved.spec) {
+            if resolved.isNews { try resolved.names.save(state) }
+            if isComplete { try prepare() }
+        }
+        applied.changes = earlier + applied.changes
+        for caution in resolved.cautions + cautions(about: resolved.spec, observed: applied.observed) {
+            console.note("hivectl: \(caution)")
+        }
+        return applied
+    }
+
+    private func apply(
+        _ hive: Hive, _ spec: NetworkSpec, prepare: () throws -> Void
+    ) throws -> AppliedChanges {
         var network = try HostNetwork()
-        let progress = console.progress
         do {
-            let applied = try network.apply(spec) {
+            return try network.apply(spec) {
                 if hive.leasesChanged { try hive.leases.save(state) }
-                if resolved.isNews { try resolved.names.save(state) }
                 try prepare()
-            } progress: { done, total in
+            } progress: { [progress = console.progress] done, total in
                 progress.step("\(done) of \(total) agents")
             }
-            for caution in resolved.cautions + cautions(about: spec, observed: applied.observed) {
-                console.note("hivectl: \(caution)")
-            }
-            return applied
         } catch let obstacle as Obstacle {
             throw failure(obstacle, hive)
         }
