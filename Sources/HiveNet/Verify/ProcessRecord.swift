@@ -6,7 +6,7 @@ struct ProcessRecord: Equatable {
     /// As the kernel has it (`comm`), with control characters escaped: 15 octets that the process itself chooses.
     let command: String
     let permitted, inheritable, bounding: UInt64
-    /// `PR_SET_NO_NEW_PRIVS`: no execve(2) gives it more than it has.
+    /// `PR_SET_NO_NEW_PRIVS`: executing a program gives it no more than it has.
     let hasNoNewPrivileges: Bool
     /// It has memory of its own. Neither kernel threads nor zombies have, and neither can do anything.
     let hasMemory: Bool
@@ -32,10 +32,10 @@ struct ProcessRecord: Equatable {
 
     /// What it can have without anybody's help.
     ///
-    /// What it has now (its effective set is within the permitted one), and what execve(2) can give it: the bounding set limits
-    /// that for set-user-ID-root and file-capability programs, and for all programs where the process is root already; the
-    /// inheritable set is not limited by it (cap_bprm_creds_from_file). A container's files are the agent's, so such a program
-    /// is assumed to be there. With no_new_privs execve(2) gives nothing.
+    /// What it has now (its effective set is within the permitted one), and what executing a program can give it: the bounding set
+    /// limits that for set-user-ID-root and file-capability programs, and for all programs where the process is root already;
+    /// the inheritable set is not limited by it (cap_bprm_creds_from_file). A container's files are the agent's, so such a
+    /// program is assumed to be there. With no_new_privs no program gives anything.
     var attainable: UInt64 { hasNoNewPrivileges ? permitted : permitted | inheritable | bounding }
 }
 
