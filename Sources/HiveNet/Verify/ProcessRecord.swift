@@ -14,9 +14,13 @@ struct ProcessRecord: Equatable {
     /// - Parameter text: all of /proc/PID/status.
     init?(status text: String) {
         var values: [Substring: Substring] = [:]
-        for line in text.split(separator: "\n") {
-            let parts = line.split(separator: ":", maxSplits: 1)
-            if parts.count == 2 { values[parts[0]] = parts[1].drop { $0 == " " || $0 == "\t" } }
+        // By octets and not by characters: there may be thousands of processes.
+        for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
+            guard let end = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
+            let name = Substring(line[..<end])
+            guard Self.names.contains(name) else { continue }
+            values[name] = Substring(
+                line[end...].dropFirst().drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") })
         }
         func set(_ name: Substring) -> UInt64? { values[name].flatMap { UInt64($0, radix: 16) } }
         guard let name = values["Name"], let permitted = set("CapPrm"), let inheritable = set("CapInh"),
@@ -29,6 +33,8 @@ struct ProcessRecord: Equatable {
         hasNoNewPrivileges = values["NoNewPrivs"] == "1"
         hasMemory = values["VmSize"] != nil
     }
+
+    private static let names: Set<Substring> = ["Name", "VmSize", "CapInh", "CapPrm", "CapBnd", "NoNewPrivs"]
 
     /// What it can have without anybody's help.
     ///
