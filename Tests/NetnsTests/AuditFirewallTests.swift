@@ -1,3 +1,5 @@
+import CNetlink
+import Glibc
 import HiveNet
 import Testing
 
@@ -57,6 +59,12 @@ import Testing
         Case(
             commands: chain("raw", "type filter hook prerouting priority -300; policy accept;", "notrack"),
             severity: .warning, words: ["exempts packets from connection tracking"]),
+        Case(
+            commands: "add ct helper FOREIGN files { type \"ftp\" protocol tcp; }; "
+                + chain(
+                    "helped", "type filter hook prerouting priority -140; policy accept;",
+                    "tcp dport 21 ct helper set \"files\""),
+            family: "ip", severity: .warning, words: ["ip foreign helped", "assigns helpers"]),
         // What does not.
         Case(
             commands: chain(
@@ -179,6 +187,25 @@ import Testing
         try hive.send(hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 7100, mark), as: hive.alpha)
         try hive.settle(hive.alpha)
         #expect(listener.receives(mark, milliseconds: 0) == reaches)
+    }
+
+    /// Tables of legacy iptables show in no dump of nf_tables. Asking for one makes it, as `iptables-legacy -L` does.
+    @Test(.enabled(if: access("/proc/net/ip_tables_names", F_OK) == 0, "this kernel has no legacy iptables"))
+    func legacyTables() throws {
+        let lab = try Lab()
+        try lab.apply("{ agents: { alpha: {} } }")
+        #expect(try lab.audit().faults("firewall") == [])
+        let code = try lab.host {
+            let socket = try Socket(AF_INET, Int32(SOCK_RAW.rawValue), Int32(IPPROTO_RAW))
+            // IPT_SO_GET_INFO of linux/netfilter_ipv4/ip_tables.h, and its struct ipt_getinfo, which begins with a name.
+            var info = Array("filter".utf8) + [UInt8](repeating: 0, count: 84 - 6)
+            var length = socklen_t(info.count)
+            return getsockopt(socket.descriptor, Int32(IPPROTO_IP), 64, &info, &length) == 0 ? 0 : errno
+        }
+        try #require(code == 0)
+        let faults = try lab.audit().faults("firewall")
+        #expect(faults.map(\.severity) == [.warning], "\(faults)")
+        #expect(faults.first?.sentence.contains("ip_tables: filter") == true, "\(faults)")
     }
 
     /// Connections that a flowtable takes go past the forward hook.

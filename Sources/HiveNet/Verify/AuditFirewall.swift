@@ -68,6 +68,13 @@ extension HostNetwork {
                     "the chain \(chain.words) sends packets, or copies, on before Hive's rules have judged them (dup)"
                 ))
         }
+        if powers.contains(.helper) {
+            findings.append(
+                .warning(
+                    "firewall",
+                    "the chain \(chain.words) assigns helpers of connection tracking, perhaps to agents' connections too; Hive's "
+                        + "rules let no related connection in"))
+        }
         var reasons: [String] = []
         if chain.policyDrops { reasons.append("drops by policy") }
         if powers.contains(.drop) { reasons.append("has rules that may drop") }

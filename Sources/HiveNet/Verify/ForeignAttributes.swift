@@ -16,6 +16,7 @@ enum VerdictScope {}
 enum PayloadScope {}
 enum LookupScope {}
 enum TargetScope {}
+enum ObjectScope {}
 enum FlowtableScope {}
 enum FlowtableHookScope {}
 
@@ -73,6 +74,12 @@ extension Attribute where Scope == ExpressionScope, Value == Nested<LookupScope>
 }
 extension Attribute where Scope == ExpressionScope, Value == Nested<TargetScope> {
     static var target: Self { .init(NFTA_EXPR_DATA.rawValue, "NFTA_EXPR_DATA") }
+}
+extension Attribute where Scope == ExpressionScope, Value == Nested<ObjectScope> {
+    static var object: Self { .init(NFTA_EXPR_DATA.rawValue, "NFTA_EXPR_DATA") }
+}
+extension Attribute where Scope == ObjectScope, Value == UInt32 {
+    static var type: Self { .init(NFTA_OBJREF_IMM_TYPE.rawValue, "NFTA_OBJREF_IMM_TYPE") }
 }
 extension Attribute where Scope == ImmediateScope, Value == Nested<DataScope> {
     static var data: Self { .init(NFTA_IMMEDIATE_DATA.rawValue, "NFTA_IMMEDIATE_DATA") }

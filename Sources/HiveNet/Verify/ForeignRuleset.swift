@@ -46,6 +46,8 @@ struct RulePowers: OptionSet {
     static let notrack = RulePowers(rawValue: 1 << 2)
     /// Send it, or a copy, out of another link.
     static let forwarding = RulePowers(rawValue: 1 << 3)
+    /// Assign a helper of connection tracking, which follows FTP, SIP and the like into their further connections.
+    static let helper = RulePowers(rawValue: 1 << 5)
     /// Go on as a map says.
     static let verdictMap = RulePowers(rawValue: 1 << 4)
 }
@@ -195,6 +197,10 @@ extension Attributes where Scope == ExpressionScope {
             if let chain = verdict[.chain] { targets.insert(chain) }
         case "reject", "queue": powers.insert(.drop)
         case "notrack": powers.insert(.notrack)
+        case "objref":
+            if self[.object][.type].map({ UInt32(bigEndian: $0) }) == UInt32(NFT_OBJECT_CT_HELPER) {
+                powers.insert(.helper)
+            }
         case "fwd", "dup": powers.insert(.forwarding)
         case "payload": if self[.payload].writesAddress { powers.insert(.rewriting) }
         case "lookup":
@@ -205,7 +211,9 @@ extension Attributes where Scope == ExpressionScope {
             // Of iptables-nft, which keeps some of iptables' own targets (nft_compat).
             switch self[.target][.name] {
             case "REJECT", "NFQUEUE": powers.insert(.drop)
-            case "CT", "NOTRACK": powers.insert(.notrack)
+            case "NOTRACK": powers.insert(.notrack)
+            // One target for both, told apart by data that is the module's own.
+            case "CT": powers.formUnion([.notrack, .helper])
             case "TEE": powers.insert(.forwarding)
             default: break
             }

@@ -6,7 +6,7 @@ struct ProcessRecord: Equatable {
     /// As the kernel has it (`comm`), with control characters escaped: 15 octets that the process itself chooses.
     let command: String
     let permitted, inheritable, bounding: UInt64
-    /// `PR_SET_NO_NEW_PRIVS`: no execve(2) gives it more than it has.
+    /// `PR_SET_NO_NEW_PRIVS`: executing a program gives it no more than it has.
     let hasNoNewPrivileges: Bool
     /// It has memory of its own. Neither kernel threads nor zombies have, and neither can do anything.
     let hasMemory: Bool
@@ -14,9 +14,13 @@ struct ProcessRecord: Equatable {
     /// - Parameter text: all of /proc/PID/status.
     init?(status text: String) {
         var values: [Substring: Substring] = [:]
-        for line in text.split(separator: "\n") {
-            let parts = line.split(separator: ":", maxSplits: 1)
-            if parts.count == 2 { values[parts[0]] = parts[1].drop { $0 == " " || $0 == "\t" } }
+        // By octets and not by characters: there may be thousands of processes.
+        for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
+            guard let end = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
+            let name = Substring(line[..<end])
+            guard Self.names.contains(name) else { continue }
+            values[name] = Substring(
+                line[end...].dropFirst().drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") })
         }
         func set(_ name: Substring) -> UInt64? { values[name].flatMap { UInt64($0, radix: 16) } }
         guard let name = values["Name"], let permitted = set("CapPrm"), let inheritable = set("CapInh"),
@@ -30,12 +34,14 @@ struct ProcessRecord: Equatable {
         hasMemory = values["VmSize"] != nil
     }
 
+    private static let names: Set<Substring> = ["Name", "VmSize", "CapInh", "CapPrm", "CapBnd", "NoNewPrivs"]
+
     /// What it can have without anybody's help.
     ///
-    /// What it has now (its effective set is within the permitted one), and what execve(2) can give it: the bounding set limits
-    /// that for set-user-ID-root and file-capability programs, and for all programs where the process is root already; the
-    /// inheritable set is not limited by it (cap_bprm_creds_from_file). A container's files are the agent's, so such a program
-    /// is assumed to be there. With no_new_privs execve(2) gives nothing.
+    /// What it has now (its effective set is within the permitted one), and what executing a program can give it: the bounding set
+    /// limits that for set-user-ID-root and file-capability programs, and for all programs where the process is root already;
+    /// the inheritable set is not limited by it (cap_bprm_creds_from_file). A container's files are the agent's, so such a
+    /// program is assumed to be there. With no_new_privs no program gives anything.
     var attainable: UInt64 { hasNoNewPrivileges ? permitted : permitted | inheritable | bounding }
 }
 
