@@ -97,7 +97,8 @@ import Testing
 
     static let holes = [
         Hole(layers: [.early, .tracked, .input], reached: [.host, .listeners]),
-        Hole(layers: [.port, .bridgeTable], reached: [.agents]),
+        // Broadcast to the host arrives at the other agent too.
+        Hole(layers: [.port, .bridgeTable], reached: [.agents, .host]),
         Hole(layers: [.early, .forward], reached: [.agents, .denied]),
         Hole(layers: [.output], reached: [.web], needsUsers: true),
     ]
@@ -149,9 +150,9 @@ import Testing
         let listener = try hive.lab.host { try Socket.tcpListener(Endpoint(address: "0.0.0.0", port: 9999)) }
         try hive.lab.nft(
             """
-            add table inet foreign; add chain inet foreign in { type filter hook input priority -10; policy accept; };
-            add rule inet foreign in accept;
-            add chain inet foreign fwd { type filter hook forward priority -10; }; add rule inet foreign fwd accept;
+            add table inet foreign; add chain inet foreign inputs { type filter hook input priority -10; policy accept; };
+            add rule inet foreign inputs accept;
+            add chain inet foreign forwards { type filter hook forward priority -10; }; add rule inet foreign forwards accept;
             add table ip nat; add chain ip nat pre { type nat hook prerouting priority dstnat; };
             add rule ip nat pre meta l4proto { tcp, udp } th dport 9999 dnat to 10.77.0.3:8080
             """)
@@ -165,8 +166,8 @@ import Testing
         let hive = try TwoAgents(configuration: Self.configuration, outside: true)
         try hive.lab.nft(
             """
-            add table inet foreign; add chain inet foreign fwd { type filter hook forward priority 10; };
-            add rule inet foreign fwd meta l4proto udp drop
+            add table inet foreign; add chain inet foreign forwards { type filter hook forward priority 10; };
+            add rule inet foreign forwards meta l4proto udp drop
             """)
         let verified = try hive.lab.verify()
         #expect(verified.status == Verified.breached)

@@ -8,11 +8,16 @@ extension Inspection {
         for index in range {
             cell.probes += 1
             let answered = prober.answered.contains(UInt32(index))
-            guard prober.arrivals[UInt32(index)] != nil || answered else { continue }
+            let place = prober.arrivals[UInt32(index)]
+            guard place != nil || answered else { continue }
             cell.reached += 1
+            var addition = answered ? ", and was answered" : ""
+            if case .agent(let witness) = place, witness != Int(prober.shots[index].other) {
+                addition += ", and \(stations[witness].name) saw it"
+            }
             report(
                 .reached, agent, target, probe: attempts[Int(prober.shots[index].attempt)].words,
-                "\(name) reached \(words(prober.shots[index]))\(answered ? ", and was answered" : "")")
+                "\(name) reached \(words(prober.shots[index]))\(addition)")
         }
         if faults[agent] != nil {
             // Those that were not seen before its link failed prove nothing.
