@@ -27,7 +27,7 @@ import Testing
         let verified = try hive.lab.verify()
         #expect(verified.status == Verified.unproven, "\(verified)")
         #expect(verified.has(.untested, "could not test alpha: it has no"), "\(verified)")
-        #expect(verified.report.agents["alpha"] == nil, "\(verified)")
+        #expect(verified.report.agents["alpha"] == [:], "\(verified)")
         #expect(verified.cell("beta", .host).blocked > 0)
     }
 
@@ -38,7 +38,7 @@ import Testing
         let verified = try hive.lab.verify()
         #expect(verified.status == Verified.unproven, "\(verified)")
         #expect(verified.has(.untested, "could not test alpha: its link hv-alpha is down"), "\(verified)")
-        #expect(verified.report.agents["alpha"] == nil, "\(verified)")
+        #expect(verified.report.agents["alpha"] == [:], "\(verified)")
     }
 
     /// Frames that are lost on the port, before any rule of ours, are blocked by nothing of ours.
@@ -93,6 +93,15 @@ import Testing
         // The bridge's address, and loopback.
         #expect(verified.cell("alpha", .host).unexplained == 2, "\(verified)")
         #expect(verified.has(.unexplained, "10.77.0.1 (hive0) by ICMP echo"), "\(verified)")
+    }
+
+    /// Two at once: one waits for the other.
+    @Test func twoAtOnce() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)
+        let other = try hive.lab.background(Lab.commandLine(["net", "verify", "--json"]))
+        let verified = try hive.lab.verify()
+        #expect(verified.status == VerifyTests.good, "\(verified)")
+        #expect(try other.wait(seconds: 60).status == VerifyTests.good)
     }
 
     /// Where the host does not route, what may go out cannot be tested, and what may not is blocked.

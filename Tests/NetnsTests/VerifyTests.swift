@@ -58,6 +58,31 @@ import Testing
         #expect(try hive.lab.hivectl("net", "verify", "bta").status == 64)
     }
 
+    /// Bridged frames pass the IP hooks too.
+    @Test func withBridgeNetfilter() throws {
+        let hive = try TwoAgents(configuration: Self.configuration, outside: true)
+        guard try hive.lab.setBridgeNetfilter(true) else {
+            Issue.record("the kernel has no br_netfilter")
+            return
+        }
+        let verified = try hive.lab.verify()
+        #expect(verified.status == Self.good, "\(verified)")
+        // The control has it on as well.
+        #expect(verified.report.controls.arrived == verified.report.controls.probes)
+    }
+
+    /// An agent that has brought its own namespace.
+    @Test func somebodyElsesNamespace() throws {
+        let lab = try Lab()
+        try lab.ip("netns add mine")
+        try lab.apply("{ agents: { alpha: { namespace: '/run/netns/mine' }, beta: {} } }")
+        try lab.waitForLink("eth0", in: "mine")
+        try lab.waitForLink("eth0", in: "hive-beta")
+        let verified = try lab.verify()
+        #expect(verified.status == Verified.holds, "\(verified)")
+        #expect(verified.cell("alpha", .agents).blocked == 12)
+    }
+
     /// Without IPv6 there are no probes of it, and all the others.
     @Test func withoutIPv6() throws {
         let lab = try Lab()

@@ -58,7 +58,7 @@ struct Inspection {
     mutating func run(
         _ network: inout HostNetwork, _ progress: (Int, Int) -> Void
     ) throws(KernelError) -> (Verification, isSame: Bool) {
-        result.findings = audit()
+        result.findings = try audit()
         guard let bridge = observed.bridgeIndex else {
             report(.untested, nil, .host, "could not test anything: there is no bridge \(spec.bridge)")
             return (finished(), true)
@@ -89,6 +89,8 @@ struct Inspection {
         if let outcome { throw outcome }
         for agent in chosen {
             guard let fault = faults[agent] else { continue }
+            // It has its place in the result, without a probe.
+            if result.agents[stations[agent].name] == nil { result.agents[stations[agent].name] = [:] }
             report(.untested, agent, .host, "could not test \(stations[agent].name): \(fault)")
         }
         let after = try network.filter.readBoundary()
@@ -101,14 +103,14 @@ struct Inspection {
         let targets = Verification.Target.allCases
         var counts = Counts(try network.filter.readBoundary())
         for (done, target) in targets.enumerated() {
-            progress(done, targets.count)
             var ranges: [Int: Range<Int>] = [:]
             var web: [WebResult] = []
             var failures: [(incident: Int, agent: Int, attempt: Int)] = []
             if target == .web {
                 web = try tryWebPorts(prober)
             } else {
-                for agent in chosen where faults[agent] == nil {
+                for (position, agent) in chosen.enumerated() where faults[agent] == nil {
+                    progress(done * chosen.count + position, targets.count * chosen.count)
                     ranges[agent] = try fire(agent, aims(of: agent, target), prober, outside, &network)
                     if let fault = prober.senders[agent]?.fault { faults[agent] = fault }
                 }
@@ -132,7 +134,17 @@ struct Inspection {
     }
 
     /// What packets cannot show.
-    private func audit() -> [Finding] { [] }
+    private func audit() throws(KernelError) -> [Finding] {
+        let changes = plan(desired: try NetworkState(spec), observed: observed)
+        guard let first = changes.first else { return [] }
+        let more = changes.count > 1 ? ", and \(changes.count - 1) more" : ""
+        return [
+            Finding(
+                .warning, "drift",
+                "the kernel differs from the configuration: \(first.object) \(first.detail) (\(first.reason))\(more)"
+            )
+        ]
+    }
 
     private func finished() -> Verification {
         var result = result
