@@ -14,17 +14,14 @@ import Testing
 
     init() throws {
         spec = try .sample()
-        let stations = spec.agents.map {
-            Station(
-                name: $0.name, mac: NetworkSpec.agentMAC($0.address4), address4: $0.address4,
-                address6: $0.address6)
-        }
+        let stations = spec.agents.map { Station($0.name, $0.address4, $0.address6, hasIPv6: true) }
         (sender, other) = (stations[0], stations[1])
         var targets = HostTargets()
         targets.addresses4 = [(spec.gateway4, "hive0")]
         targets.addresses6 = [(try #require(spec.gateway6), "hive0")]
         targets.freePort = 17000
-        attempts = Attempt.host(spec, targets) + Attempt.peers(spec)
+        targets.hasIPv6 = true
+        attempts = Attempt.host(spec, targets) + Attempt.peers(spec, hasIPv6: true)
     }
 
     /// Adds up 16-bit words as RFC 1071 has it, in the slowest way: 0xffff for a header whose checksum is right.

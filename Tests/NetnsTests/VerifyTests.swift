@@ -83,7 +83,7 @@ import Testing
         #expect(verified.cell("alpha", .agents).blocked == 12)
     }
 
-    /// Without IPv6 there are no probes of it, and all the others.
+    /// In a hive without IPv6, IPv6 is tried all the same, from link-local addresses: somebody may have switched it on.
     @Test func withoutIPv6() throws {
         let lab = try Lab()
         try lab.apply(
@@ -91,7 +91,16 @@ import Testing
         for name in ["alpha", "beta"] { try lab.waitForLink("eth0", in: "hive-\(name)") }
         let verified = try lab.verify()
         #expect(verified.status == Verified.holds, "\(verified)")
-        #expect(verified.cell("alpha", .agents).blocked == 7)
+        #expect(verified.cell("alpha", .agents).blocked == 8)
+        let host = verified.cell("alpha", .host)
+        #expect(host.by["bridge hive spoof"] == 2, "\(verified)")
+        // The control: it is on, and no rule is in the way.
+        try lab.sysctl("ipv6/conf/hive0/disable_ipv6", "0")
+        try lab.ip("-6 addr add fd99::1/64 dev hive0 nodad")
+        for chain in ["early", "tracked", "input"] { try lab.nft("flush chain inet hive \(chain)") }
+        try lab.nft("flush table bridge hive")
+        let open = try lab.verify()
+        #expect(open.has(.reached, "fd99::1 (hive0) by UDP"), "\(open)")
     }
 
     /// The same seed chooses the same addresses.

@@ -28,11 +28,8 @@ struct Inspection {
         self.spec = spec
         self.options = options
         observed = try network.observe(spec)
-        stations = spec.agents.map { agent in
-            Station(
-                name: agent.name, mac: NetworkSpec.agentMAC(agent.address4), address4: agent.address4,
-                address6: agent.address6)
-        }
+        let hasIPv6 = observed.host.hasIPv6
+        stations = spec.agents.map { Station($0.name, $0.address4, $0.address6, hasIPv6: hasIPv6) }
         chosen = spec.agents.indices.filter { options.agents?.contains(spec.agents[$0].name) ?? true }
         random = SeededGenerator(seed: seed)
         result = Verification(seed: seed)
@@ -67,7 +64,8 @@ struct Inspection {
         let magic = UInt32.random(in: 1..<(.max - 1))
         let targets = try hostTargets(&network)
         attempts =
-            Attempt.host(spec, targets) + Attempt.listeners(spec, targets.listeners) + Attempt.peers(spec)
+            Attempt.host(spec, targets) + Attempt.listeners(spec, targets.listeners)
+            + Attempt.peers(spec, hasIPv6: observed.host.hasIPv6)
         planOutward(targets)
         try runControls(magic, targets)
         let senders = try openSenders(magic)
@@ -77,7 +75,7 @@ struct Inspection {
         do throws(KernelError) {
             let prober = Prober(
                 spec, magic: magic, attempts: attempts, stations: stations, senders: senders,
-                host: try Prober.Host(magic: magic, bridge: bridge, hasIPv6: spec.subnet6 != nil),
+                host: try Prober.Host(magic: magic, bridge: bridge, hasIPv6: observed.host.hasIPv6),
                 outside: outside?.socket)
             defer { PacketSocket.close(prober) }
             try probe(prober, outside, &network, progress)

@@ -45,7 +45,9 @@ extension Inspection {
         for index in range {
             cell.probes += 1
             let attempt = attempts[Int(prober.shots[index].attempt)]
-            if prober.answered.contains(UInt32(index)) {
+            // At the host itself it is enough that it arrives: whether anybody listens is not the boundary's business.
+            let isThere = attempt.service != nil && prober.arrivals[UInt32(index)] == .host
+            if isThere || prober.answered.contains(UInt32(index)) {
                 cell.works += 1
             } else if faults[agent] != nil {
                 cell.untested += 1
@@ -112,10 +114,12 @@ extension Inspection {
             let range = try fire(failure.agent, [(failure.attempt, nil)], prober, outside, &network)
             let counters = Counts(try network.filter.readBoundary()).since(before)
                 .of(stations[failure.agent].name).map(\.0)
-            let isAnswered = range.contains { prober.answered.contains(UInt32($0)) }
+            let isAnswered = range.contains {
+                prober.answered.contains(UInt32($0)) || prober.arrivals[UInt32($0)] == .host
+            }
             result.incidents[failure.incident].sentence +=
                 isAnswered
-                ? " (a second one was answered)"
+                ? " (a second one did)"
                 : counters.isEmpty
                     ? " (no counter of ours moved)" : " (counted by \(counters.joined(separator: ", ")))"
         }
