@@ -58,7 +58,32 @@ import Testing
         #expect(try hive.lab.hivectl("net", "verify", "bta").status == 64)
     }
 
-    /// Without IPv6 there are no probes of it, and all the others.
+    /// Bridged frames pass the IP hooks too.
+    @Test func withBridgeNetfilter() throws {
+        let hive = try TwoAgents(configuration: Self.configuration, outside: true)
+        guard try hive.lab.setBridgeNetfilter(true) else {
+            Issue.record("the kernel has no br_netfilter")
+            return
+        }
+        let verified = try hive.lab.verify()
+        #expect(verified.status == Self.good, "\(verified)")
+        // The control has it on as well.
+        #expect(verified.report.controls.arrived == verified.report.controls.probes)
+    }
+
+    /// An agent that has brought its own namespace.
+    @Test func somebodyElsesNamespace() throws {
+        let lab = try Lab()
+        try lab.ip("netns add mine")
+        try lab.apply("{ agents: { alpha: { namespace: '/run/netns/mine' }, beta: {} } }")
+        try lab.waitForLink("eth0", in: "mine")
+        try lab.waitForLink("eth0", in: "hive-beta")
+        let verified = try lab.verify()
+        #expect(verified.status == Verified.holds, "\(verified)")
+        #expect(verified.cell("alpha", .agents).blocked == 12)
+    }
+
+    /// In a hive without IPv6, IPv6 is tried all the same, from link-local addresses: somebody may have switched it on.
     @Test func withoutIPv6() throws {
         let lab = try Lab()
         try lab.apply(
@@ -66,7 +91,16 @@ import Testing
         for name in ["alpha", "beta"] { try lab.waitForLink("eth0", in: "hive-\(name)") }
         let verified = try lab.verify()
         #expect(verified.status == Verified.holds, "\(verified)")
-        #expect(verified.cell("alpha", .agents).blocked == 7)
+        #expect(verified.cell("alpha", .agents).blocked == 8)
+        let host = verified.cell("alpha", .host)
+        #expect(host.by["bridge hive spoof"] == 2, "\(verified)")
+        // The control: it is on, and no rule is in the way.
+        try lab.sysctl("ipv6/conf/hive0/disable_ipv6", "0")
+        try lab.ip("-6 addr add fd99::1/64 dev hive0 nodad")
+        for chain in ["early", "tracked", "input"] { try lab.nft("flush chain inet hive \(chain)") }
+        try lab.nft("flush table bridge hive")
+        let open = try lab.verify()
+        #expect(open.has(.reached, "fd99::1 (hive0) by UDP"), "\(open)")
     }
 
     /// The same seed chooses the same addresses.
@@ -90,21 +124,18 @@ import Testing
     struct Hole: CustomTestStringConvertible, Sendable {
         let layers: [TwoAgents.Layer]
         let reached: Set<Verification.Target>
-        /// Other users of the host have to be there to be tried.
-        var needsUsers = false
         var testDescription: String { "\(layers)" }
     }
 
     static let holes = [
         Hole(layers: [.early, .tracked, .input], reached: [.host, .listeners]),
-        Hole(layers: [.port, .bridgeTable], reached: [.agents]),
+        // Broadcast to the host arrives at the other agent too.
+        Hole(layers: [.port, .bridgeTable], reached: [.agents, .host]),
         Hole(layers: [.early, .forward], reached: [.agents, .denied]),
-        Hole(layers: [.output], reached: [.web], needsUsers: true),
     ]
 
     /// What the layers keep apart arrives when they are gone, and verify says so, of every agent.
     @Test(arguments: holes) func aHoleIsSeen(_ hole: Hole) throws {
-        guard ThreatOutsideTests.hasUsers || !hole.needsUsers else { return }
         let hive = try TwoAgents(configuration: Self.configuration, outside: true)
         let listener = try hive.lab.host { try Socket.tcpListener(Endpoint(address: "0.0.0.0", port: 7000)) }
         for layer in hole.layers { try hive.disable(layer) }
@@ -120,6 +151,11 @@ import Testing
         try hive.lab.apply()
         #expect(try hive.lab.verify().status == Self.good)
         withExtendedLifetime(listener) {}
+    }
+
+    @Test(.enabled(if: ThreatOutsideTests.hasUsers, "only root of the machine has other users to try with"))
+    func aHoleForOtherUsersIsSeen() throws {
+        try aHoleIsSeen(Hole(layers: [.output], reached: [.web]))
     }
 
     /// Each layer alone holds what it overlaps with: nothing arrives, whichever one is away.
@@ -149,9 +185,9 @@ import Testing
         let listener = try hive.lab.host { try Socket.tcpListener(Endpoint(address: "0.0.0.0", port: 9999)) }
         try hive.lab.nft(
             """
-            add table inet foreign; add chain inet foreign in { type filter hook input priority -10; policy accept; };
-            add rule inet foreign in accept;
-            add chain inet foreign fwd { type filter hook forward priority -10; }; add rule inet foreign fwd accept;
+            add table inet foreign; add chain inet foreign inputs { type filter hook input priority -10; policy accept; };
+            add rule inet foreign inputs accept;
+            add chain inet foreign forwards { type filter hook forward priority -10; }; add rule inet foreign forwards accept;
             add table ip nat; add chain ip nat pre { type nat hook prerouting priority dstnat; };
             add rule ip nat pre meta l4proto { tcp, udp } th dport 9999 dnat to 10.77.0.3:8080
             """)
@@ -165,8 +201,8 @@ import Testing
         let hive = try TwoAgents(configuration: Self.configuration, outside: true)
         try hive.lab.nft(
             """
-            add table inet foreign; add chain inet foreign fwd { type filter hook forward priority 10; };
-            add rule inet foreign fwd meta l4proto udp drop
+            add table inet foreign; add chain inet foreign forwards { type filter hook forward priority 10; };
+            add rule inet foreign forwards meta l4proto udp drop
             """)
         let verified = try hive.lab.verify()
         #expect(verified.status == Verified.breached)

@@ -24,6 +24,7 @@ extension Inspection {
                 targets.addresses6.append((address, link))
             }
         }
+        targets.hasIPv6 = observed.host.hasIPv6
         targets.local4 = Set(targets.addresses4.map(\.address))
         targets.local6 = Set(targets.addresses6.map(\.address))
         do throws(KernelError) {
@@ -74,6 +75,18 @@ extension Inspection {
                 using: &random, isElsewhere: isElsewhere)
             var indexes = plan.denied.map { index($0, .denied, isReal: false) }
             indexes += plan.allowed.map { index($0, .allowed, isReal: false) }
+            // What the policy opens at the host itself, at the bridge's addresses.
+            for service in egress.services {
+                indexes += Attempt.service(spec, service).map { attempt in
+                    if let known = attempts.firstIndex(where: {
+                        $0.target == .allowed && $0.words == attempt.words
+                    }) {
+                        return known
+                    }
+                    attempts.append(attempt)
+                    return attempts.count - 1
+                }
+            }
             for real in options.targets where isElsewhere(real.address) {
                 if case .v6 = real.address, subnet6 == nil { continue }
                 let isAllowed = egress.allows(real, names: spec.names)
@@ -99,7 +112,7 @@ extension Inspection {
         let wanted = possible.filter { index in
             let attempt = attempts[index]
             return attempt.target == target && controlled.contains(index)
-                && !(attempt.service.map(services.contains) ?? false)
+                && !(target == .listeners && attempt.service.map(services.contains) ?? false)
         }
         guard target == .agents else { return wanted.map { ($0, nil) } }
         return others(than: agent).flatMap { other in wanted.map { ($0, other) } }

@@ -4,6 +4,18 @@ struct Station: Sendable {
     let mac: MACAddress
     let address4: IPv4Address
     let address6: IPv6Address?
+    /// What it sends IPv6 from: its address or, in a hive without IPv6, the one that a kernel would make for its link. Nil
+    /// where the kernel has no IPv6.
+    var source6: IPv6Address?
+
+    /// - Parameter hasIPv6: the kernel has it, whether or not the hive does.
+    init(_ name: String, _ address4: IPv4Address, _ address6: IPv6Address?, hasIPv6: Bool) {
+        self.name = name
+        self.address4 = address4
+        self.address6 = address6
+        mac = NetworkSpec.agentMAC(address4)
+        source6 = hasIPv6 ? address6 ?? IPv6Address(linkLocalOf: mac) : nil
+    }
 }
 
 /// Something that is tried, by whichever agent: with a sender, another agent and a cookie it becomes a frame.

@@ -28,7 +28,7 @@ final class ControlHive {
     ///   - agents: two.
     ///   - addresses: what the host has of addresses, besides the bridge's.
     init(
-        _ spec: NetworkSpec, magic: UInt32, agents: [Station], addresses4: [IPv4Address],
+        _ spec: NetworkSpec, magic: UInt32, hasIPv6: Bool, agents: [Station], addresses4: [IPv4Address],
         addresses6: [IPv6Address]
     ) throws(KernelError) {
         let namespaces = try (agents.map(\.name) + ["outside"]).map { (_) throws(KernelError) in
@@ -36,9 +36,9 @@ final class ControlHive {
         }
         let made = try onThreadOfItsOwn { (switcher) throws(KernelError) in
             try switcher.makeAnonymous()
-            var builder = try Builder(spec)
+            var builder = try Builder(spec, hasIPv6: hasIPv6)
             try builder.build(agents, namespaces, addresses4, addresses6)
-            return try Prober.Host(magic: magic, bridge: builder.bridge, hasIPv6: spec.subnet6 != nil)
+            return try Prober.Host(magic: magic, bridge: builder.bridge, hasIPv6: hasIPv6)
         }
         host = made
         var sockets: [PacketSocket] = []
@@ -81,14 +81,16 @@ extension PacketSocket {
 /// Makes the control's host in the calling thread's namespace, which is empty.
 private struct Builder: ~Copyable {
     private let spec: NetworkSpec
+    private let hasIPv6: Bool
     private var route: NetlinkSocket
     /// Indexes that are free in a namespace in which there is only loopback.
     let bridge: Int32 = 10
     private let uplink: Int32 = 11
     private let firstPort: Int32 = 12
 
-    init(_ spec: NetworkSpec) throws(KernelError) {
+    init(_ spec: NetworkSpec, hasIPv6: Bool) throws(KernelError) {
         self.spec = spec
+        self.hasIPv6 = hasIPv6
         route = try NetlinkSocket(family: NETLINK_ROUTE, sendBuffer: 1 << 18)
     }
 
@@ -101,7 +103,7 @@ private struct Builder: ~Copyable {
             try Sysctl.write("ipv4/conf/\(scope)/accept_local", "1")
         }
         try Sysctl.write("ipv4/ip_forward", "1")
-        guard spec.subnet6 != nil else { return }
+        guard hasIPv6 else { return }
         for scope in ["all", "default"] {
             try Sysctl.write("ipv6/conf/\(scope)/disable_ipv6", "0")
             try Sysctl.write("ipv6/conf/\(scope)/forwarding", "1")
@@ -150,26 +152,28 @@ private struct Builder: ~Copyable {
                 "add a neighbour to the control")
         }
         batch.addRoute(to: Prefix4(network: IPv4Address(bits: 0), length: 0), link: uplink, "route outwards")
-        if let gateway6 = spec.gateway6, let length = spec.subnet6?.length,
-            let own = Prefix6(gateway6, length: length)
-        {
-            batch.addAddress(own, link: bridge, "add \(own) to the control")
-            for address in addresses6 where address != gateway6 {
-                // One that is good on its link only has to be on the link that is knocked at.
-                let isLinkLocal = address.bits >> 118 == 0x3fa
-                batch.addAddress(
-                    isLinkLocal ? Prefix6(network: address, length: 64) : Prefix6(host: address),
-                    link: isLinkLocal ? bridge : 1, "add \(address) to the control")
-            }
-            for agent in agents {
-                guard let address = agent.address6 else { continue }
-                batch.addNeighbour(
-                    Neighbour(address: address.description, mac: agent.mac), link: bridge,
-                    "add a neighbour to the control")
-            }
-            batch.addRoute(
-                to: Prefix6(network: IPv6Address(bits: 0), length: 0), link: uplink, "route outwards")
-        }
+        if hasIPv6 { address6(agents, addresses6, batch) }
         try route.execute(batch)
+    }
+
+    private func address6(_ agents: [Station], _ addresses: [IPv6Address], _ batch: Batch) {
+        if let gateway6 = spec.gateway6, let own = Prefix6(gateway6, length: spec.subnet6?.length ?? 64) {
+            batch.addAddress(own, link: bridge, "add \(own) to the control")
+        }
+        for address in addresses where address != spec.gateway6 {
+            // One that is good on its link only has to be on the link that is knocked at.
+            let isLinkLocal = address.bits >> 118 == 0x3fa
+            batch.addAddress(
+                isLinkLocal ? Prefix6(network: address, length: 64) : Prefix6(host: address),
+                link: isLinkLocal ? bridge : 1, "add \(address) to the control")
+        }
+        for agent in agents {
+            guard let address = agent.address6 else { continue }
+            batch.addNeighbour(
+                Neighbour(address: address.description, mac: agent.mac), link: bridge,
+                "add a neighbour to the control")
+        }
+        batch.addRoute(
+            to: Prefix6(network: IPv6Address(bits: 0), length: 0), link: uplink, "route outwards")
     }
 }

@@ -31,16 +31,15 @@ enum Sighting: Equatable {
 
     /// - Parameter octets: of an Ethernet frame without a tag.
     init?(frame octets: UnsafeRawBufferPointer, magic: UInt32) {
-        guard octets.count >= 46 else { return nil }
+        guard octets.count >= Frame.headerLength + 20 else { return nil }
         let type = octets.number16(12)
         switch type {
         case Frame.arpType:
-            guard octets.number32(42) == magic else { return nil }
+            guard octets.count >= 50, octets.number32(42) == magic else { return nil }
             self = .probe(octets.number32(46))
         case Frame.ipv4Type:
             self.init(octets, transport: 34, octets[23], magic)
         case Frame.ipv6Type:
-            guard octets.count >= 66 else { return nil }
             self.init(octets, transport: 54, octets[20], magic)
         default: return nil
         }

@@ -7,6 +7,8 @@ struct HostTargets {
     var local4: Set<IPv4Address> = []
     var local6: Set<IPv6Address> = []
     var listeners: [Listener] = []
+    /// The kernel has IPv6.
+    var hasIPv6 = false
     /// A port that nobody listens on and that no policy opens.
     var freePort: UInt16 = 0
 }
@@ -38,13 +40,15 @@ extension Attempt {
             let mac = group.bits >> 28 == 0xe ? MACAddress(group: group) : .broadcast
             attempts.append(packet(.host, "\(group) by UDP", spec, to: group, .udp(port), mac: mac))
         }
-        guard let gateway6 = spec.gateway6 else { return attempts }
+        // In a hive without IPv6 as well: somebody may have switched it on.
+        guard targets.hasIPv6 else { return attempts }
         for (address, link) in targets.addresses6 {
             for (kind, content) in contents(port) {
                 attempts.append(packet(.host, "\(address) (\(link)) by \(kind)", spec, to: address, content))
             }
         }
         for number in [IPProtocol.gre, IPProtocol.esp, IPProtocol.sctp] {
+            guard let gateway6 = spec.gateway6 else { break }
             attempts.append(
                 packet(.host, "\(gateway6) by IP protocol \(number)", spec, to: gateway6, .other(number)))
         }
@@ -73,7 +77,7 @@ extension Attempt {
                 frame.probe(from: sender.address4, to: address, content, cookie, trafficClass: trafficClass)
             } else {
                 frame = Frame(to: mac, from: sender.mac, type: Frame.ipv6Type)
-                if let address = address as? IPv6Address, let source = sender.address6 {
+                if let address = address as? IPv6Address, let source = sender.source6 {
                     frame.probe(from: source, to: address, content, cookie, trafficClass: trafficClass)
                 }
             }

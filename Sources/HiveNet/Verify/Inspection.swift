@@ -28,11 +28,8 @@ struct Inspection {
         self.spec = spec
         self.options = options
         observed = try network.observe(spec)
-        stations = spec.agents.map { agent in
-            Station(
-                name: agent.name, mac: NetworkSpec.agentMAC(agent.address4), address4: agent.address4,
-                address6: agent.address6)
-        }
+        let hasIPv6 = observed.host.hasIPv6
+        stations = spec.agents.map { Station($0.name, $0.address4, $0.address6, hasIPv6: hasIPv6) }
         chosen = spec.agents.indices.filter { options.agents?.contains(spec.agents[$0].name) ?? true }
         random = SeededGenerator(seed: seed)
         result = Verification(seed: seed)
@@ -58,7 +55,7 @@ struct Inspection {
     mutating func run(
         _ network: inout HostNetwork, _ progress: (Int, Int) -> Void
     ) throws(KernelError) -> (Verification, isSame: Bool) {
-        result.findings = try network.audit(spec, observed)
+        result.findings = try drift() + network.audit(spec, observed)
         guard let bridge = observed.bridgeIndex else {
             report(.untested, nil, .host, "could not test anything: there is no bridge \(spec.bridge)")
             return (finished(), true)
@@ -67,7 +64,8 @@ struct Inspection {
         let magic = UInt32.random(in: 1..<(.max - 1))
         let targets = try hostTargets(&network)
         attempts =
-            Attempt.host(spec, targets) + Attempt.listeners(spec, targets.listeners) + Attempt.peers(spec)
+            Attempt.host(spec, targets) + Attempt.listeners(spec, targets.listeners)
+            + Attempt.peers(spec, hasIPv6: observed.host.hasIPv6)
         planOutward(targets)
         try runControls(magic, targets)
         let senders = try openSenders(magic)
@@ -77,7 +75,7 @@ struct Inspection {
         do throws(KernelError) {
             let prober = Prober(
                 spec, magic: magic, attempts: attempts, stations: stations, senders: senders,
-                host: try Prober.Host(magic: magic, bridge: bridge, hasIPv6: spec.subnet6 != nil),
+                host: try Prober.Host(magic: magic, bridge: bridge, hasIPv6: observed.host.hasIPv6),
                 outside: outside?.socket)
             defer { PacketSocket.close(prober) }
             try probe(prober, outside, &network, progress)
@@ -89,6 +87,8 @@ struct Inspection {
         if let outcome { throw outcome }
         for agent in chosen {
             guard let fault = faults[agent] else { continue }
+            // It has its place in the result, without a probe.
+            if result.agents[stations[agent].name] == nil { result.agents[stations[agent].name] = [:] }
             report(.untested, agent, .host, "could not test \(stations[agent].name): \(fault)")
         }
         let after = try network.filter.readBoundary()
@@ -101,14 +101,14 @@ struct Inspection {
         let targets = Verification.Target.allCases
         var counts = Counts(try network.filter.readBoundary())
         for (done, target) in targets.enumerated() {
-            progress(done, targets.count)
             var ranges: [Int: Range<Int>] = [:]
             var web: [WebResult] = []
             var failures: [(incident: Int, agent: Int, attempt: Int)] = []
             if target == .web {
                 web = try tryWebPorts(prober)
             } else {
-                for agent in chosen where faults[agent] == nil {
+                for (position, agent) in chosen.enumerated() where faults[agent] == nil {
+                    progress(done * chosen.count + position, targets.count * chosen.count)
                     ranges[agent] = try fire(agent, aims(of: agent, target), prober, outside, &network)
                     if let fault = prober.senders[agent]?.fault { faults[agent] = fault }
                 }
@@ -129,6 +129,19 @@ struct Inspection {
             try explain(failures, prober, outside, &network)
             counts = Counts(try network.filter.readBoundary())
         }
+    }
+
+    /// What an apply would change.
+    private func drift() throws(KernelError) -> [Finding] {
+        let changes = plan(desired: try NetworkState(spec), observed: observed)
+        guard let first = changes.first else { return [] }
+        let more = changes.count > 1 ? ", and \(changes.count - 1) more" : ""
+        return [
+            Finding(
+                .warning, "drift",
+                "the kernel differs from the configuration: \(first.object) \(first.detail) (\(first.reason))\(more)"
+            )
+        ]
     }
 
     private func finished() -> Verification {

@@ -8,11 +8,16 @@ extension Inspection {
         for index in range {
             cell.probes += 1
             let answered = prober.answered.contains(UInt32(index))
-            guard prober.arrivals[UInt32(index)] != nil || answered else { continue }
+            let place = prober.arrivals[UInt32(index)]
+            guard place != nil || answered else { continue }
             cell.reached += 1
+            var addition = answered ? ", and was answered" : ""
+            if case .agent(let witness) = place, witness != Int(prober.shots[index].other) {
+                addition += ", and \(stations[witness].name) saw it"
+            }
             report(
                 .reached, agent, target, probe: attempts[Int(prober.shots[index].attempt)].words,
-                "\(name) reached \(words(prober.shots[index]))\(answered ? ", and was answered" : "")")
+                "\(name) reached \(words(prober.shots[index]))\(addition)")
         }
         if faults[agent] != nil {
             // Those that were not seen before its link failed prove nothing.
@@ -40,7 +45,9 @@ extension Inspection {
         for index in range {
             cell.probes += 1
             let attempt = attempts[Int(prober.shots[index].attempt)]
-            if prober.answered.contains(UInt32(index)) {
+            // At the host itself it is enough that it arrives: whether anybody listens is not the boundary's business.
+            let isThere = attempt.service != nil && prober.arrivals[UInt32(index)] == .host
+            if isThere || prober.answered.contains(UInt32(index)) {
                 cell.works += 1
             } else if faults[agent] != nil {
                 cell.untested += 1
@@ -107,10 +114,12 @@ extension Inspection {
             let range = try fire(failure.agent, [(failure.attempt, nil)], prober, outside, &network)
             let counters = Counts(try network.filter.readBoundary()).since(before)
                 .of(stations[failure.agent].name).map(\.0)
-            let isAnswered = range.contains { prober.answered.contains(UInt32($0)) }
+            let isAnswered = range.contains {
+                prober.answered.contains(UInt32($0)) || prober.arrivals[UInt32($0)] == .host
+            }
             result.incidents[failure.incident].sentence +=
                 isAnswered
-                ? " (a second one was answered)"
+                ? " (a second one did)"
                 : counters.isEmpty
                     ? " (no counter of ours moved)" : " (counted by \(counters.joined(separator: ", ")))"
         }

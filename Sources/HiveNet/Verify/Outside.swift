@@ -44,7 +44,7 @@ final class Outside {
     /// Another verify may have its own there, or one that was killed, which the kernel is about to clean up (`cleanup_net`).
     private static func create(_ far: ControlHive.Namespace, _ route: inout NetlinkSocket) throws(KernelError)
     {
-        let deadline = ContinuousClock.now + .seconds(3)
+        let deadline = ContinuousClock.now + .seconds(10)
         while true {
             let batch = Batch()
             batch.createPair(linkName, index: 0, bridge: nil, peerMAC: nil, namespace: far.descriptor)

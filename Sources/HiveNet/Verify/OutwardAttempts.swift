@@ -97,6 +97,19 @@ extension Attempt {
     /// DSCP 7 is for experiments (RFC 2474, section 6), and all its bits are within `IPTOS_RT_MASK`.
     static let trafficClass: UInt8 = 0x1c
 
+    /// A port of the host's that a policy opens, at each of the bridge's addresses.
+    static func service(_ spec: NetworkSpec, _ service: Service) -> [Attempt] {
+        let content: Frame.Content = service.transport == .tcp ? .syn(service.port) : .udp(service.port)
+        var attempts = [
+            packet(.allowed, "\(spec.gateway4) port \(service)", spec, to: spec.gateway4, content)
+        ]
+        if let gateway6 = spec.gateway6 {
+            attempts.append(packet(.allowed, "\(gateway6) port \(service)", spec, to: gateway6, content))
+        }
+        for index in attempts.indices { attempts[index].service = service }
+        return attempts
+    }
+
     /// - Parameter isReal: the packet is to take the way that an agent's own would take.
     static func outward(
         _ target: Target, _ spec: NetworkSpec, _ outward: Outward, isReal: Bool = false

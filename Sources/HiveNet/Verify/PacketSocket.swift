@@ -33,7 +33,7 @@ final class PacketSocket {
         var on: Int32 = 1
         // Linux 4.20. Without it own frames are seen too: their sender is never taken for a receiver.
         _ = setsockopt(number, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, 4)
-        // Past the queueing disciplines and egress hooks of whoever owns the namespace (dev_direct_xmit).
+        // Past the queueing disciplines of whoever owns the namespace; and what an egress hook drops is an error (packet_xmit).
         _ = setsockopt(number, SOL_PACKET, PACKET_QDISC_BYPASS, &on, 4)
         var address = sockaddr_ll()
         address.sll_family = UInt16(AF_PACKET)

@@ -1,6 +1,6 @@
 extension Attempt {
     /// Everything that an agent tries with another one.
-    static func peers(_ spec: NetworkSpec) -> [Attempt] {
+    static func peers(_ spec: NetworkSpec, hasIPv6: Bool) -> [Attempt] {
         let router = spec.bridgeMAC
         let port: UInt16 = 9
         var attempts = [
@@ -46,6 +46,15 @@ extension Attempt {
                 return frame
             },
         ]
+        guard hasIPv6 else { return attempts }
+        attempts.append(
+            Attempt(.agents, "at its link-local address") { sender, other, cookie in
+                var frame = Frame(to: other.mac, from: sender.mac, type: Frame.ipv6Type)
+                if let source = sender.source6 {
+                    frame.probe(from: source, to: IPv6Address(linkLocalOf: other.mac), .udp(port), cookie)
+                }
+                return frame
+            })
         guard let gateway6 = spec.gateway6 else { return attempts }
         func ipv6(
             _ words: String,
@@ -81,14 +90,6 @@ extension Attempt {
         } to: { _ in
             router
         }
-        attempts.append(
-            Attempt(.agents, "at its link-local address") { sender, other, cookie in
-                var frame = Frame(to: other.mac, from: sender.mac, type: Frame.ipv6Type)
-                if let source = sender.address6 {
-                    frame.probe(from: source, to: IPv6Address(linkLocalOf: other.mac), .udp(port), cookie)
-                }
-                return frame
-            })
         return attempts
     }
 }

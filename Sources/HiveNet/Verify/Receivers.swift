@@ -16,7 +16,8 @@ extension Prober.Host {
         guard hasIPv6 else { return }
         for number in [IPProtocol.tcp, IPProtocol.udp, IPProtocol.icmpv6] + odd {
             let socket = try PacketSocket(raw: AF_INET6, protocol: number, filter)
-            if number == IPProtocol.udp { try socket.join(Multicast.mdns6, link: bridge) }
+            // Fails where the bridge has no IPv6: then nobody else can be in the group either.
+            if number == IPProtocol.udp { try? socket.join(Multicast.mdns6, link: bridge) }
             raw.append((socket, false, number))
         }
     }

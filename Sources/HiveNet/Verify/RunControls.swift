@@ -8,9 +8,8 @@ extension Inspection {
         // Two of the agents, or two that are made up where there are fewer.
         let made = (0..<2).map { number in
             let address4 = IPv4Address(bits: spec.subnet4.first.bits + 2 + UInt32(number))
-            return Station(
-                name: "control\(number)", mac: NetworkSpec.agentMAC(address4), address4: address4,
-                address6: spec.subnet6.map { IPv6Address(bits: $0.first.bits + 2 + UInt128(number)) })
+            let address6 = spec.subnet6.map { IPv6Address(bits: $0.first.bits + 2 + UInt128(number)) }
+            return Station("control\(number)", address4, address6, hasIPv6: targets.hasIPv6)
         }
         let agents = stations.count < 2 ? made : Array(stations[..<2])
         let listening = targets.listeners.flatMap(\.addresses4).filter {
@@ -18,7 +17,7 @@ extension Inspection {
         }
         let listening6 = targets.listeners.flatMap(\.addresses6).filter { $0.bits > 1 }
         let control = try ControlHive(
-            spec, magic: magic, agents: agents,
+            spec, magic: magic, hasIPv6: targets.hasIPv6, agents: agents,
             addresses4: Array(Set(targets.addresses4.map(\.address) + listening)),
             addresses6: Array(Set(targets.addresses6.map(\.address) + listening6)))
         let prober = Prober(

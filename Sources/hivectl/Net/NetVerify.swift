@@ -46,7 +46,7 @@ extension Hivectl {
             var network = try HostNetwork()
             let progress = console.progress
             let verification = try network.verify(spec, options) { done, total in
-                progress.step("\(done) of \(total) steps")
+                progress.step("verifying: \(100 * done / max(1, total)) %")
             }
             if try values[json] {
                 console.print(try verification.json())
@@ -66,7 +66,8 @@ extension Verification {
         var table = Table(
             [.text("AGENT")] + Target.allCases.map { .text($0.rawValue.uppercased()) })
         for (name, cells) in agents.sorted(by: { $0.key < $1.key }) {
-            table.add([.init(name)] + Target.allCases.map { cells[$0].map(Self.cell) ?? "-" })
+            let none = cells.isEmpty ? Table.Cell("untested", .notable) : "-"
+            table.add([.init(name)] + Target.allCases.map { cells[$0].map(Self.cell) ?? none })
         }
         var lines = agents.isEmpty ? ["no agents"] : table.lines(style)
         let groups = groups
