@@ -41,23 +41,30 @@ extension HostNetwork {
         var findings: [Finding] = []
         for agent in spec.agents.sorted(by: { $0.name < $1.name }) {
             let path = agent.namespace.path(agent: agent.name)
-            guard let fault = observed.host.namespaceFaults[agent.name] else {
-                if observed.host.namespaces[agent.name] == nil {
-                    findings.append(
-                        .alarm("namespace", agent: agent.name, "there is no network namespace \(path)"))
-                }
-                continue
+            let fault = observed.host.namespaceFaults[agent.name]
+            switch fault {
+            case nil where observed.host.namespaces[agent.name] != nil: break
+            case nil, .doesNotExist:
+                // No way round anything: such an agent has no network at all.
+                findings.append(
+                    .warning("namespace", agent: agent.name, "there is no network namespace \(path)"))
+            case .isTheHosts:
+                findings.append(
+                    .alarm(
+                        "namespace", agent: agent.name,
+                        "the network namespace \(path) is the host's own: nothing separates the two"))
+            case .isAlso(let other):
+                findings.append(
+                    .alarm(
+                        "namespace", agent: agent.name,
+                        "the network namespace \(path) is that of agent \(other) too: nothing separates the two"
+                    ))
+            case .isSymbolicLink:
+                findings.append(
+                    .alarm(
+                        "namespace", agent: agent.name,
+                        "\(path) is a symbolic link, which may lead to another namespace tomorrow"))
             }
-            let sentence =
-                switch fault {
-                case .isTheHosts: "the network namespace \(path) is the host's own: nothing separates the two"
-                case .isAlso(let other):
-                    "the network namespace \(path) is that of agent \(other) too: nothing separates the two"
-                case .doesNotExist: "there is no network namespace \(path)"
-                case .isSymbolicLink:
-                    "\(path) is a symbolic link, which may lead to another namespace tomorrow"
-                }
-            findings.append(.alarm("namespace", agent: agent.name, sentence))
         }
         guard findings.isEmpty else { return findings }
         return [

@@ -18,7 +18,7 @@ extension Hivectl {
         let targets = command.options(
             "target", "ADDR:PORT/PROTO",
             .described("an address and port such as 198.51.100.7:443/tcp") as Syntax<Outward>,
-            "also try this real address outside; may be given several times")
+            "also try this real address outside")
         let seed = command.option(
             "seed", "N", .integer(0...Int(UInt32.max)), "choose what is chosen at random as that run did")
         let json = command.flag("json", "print JSON; its schema is stable (docs/json.md)")
