@@ -60,7 +60,8 @@ extension TwoAgents {
         try lab.apply()
     }
 
-    private func arrives(_ attack: Attack) throws -> Bool {
+    /// Whether it arrives as things are now.
+    func arrives(_ attack: Attack) throws -> Bool {
         let port = attack.agent.link
         let tap = try lab.host { try Socket.packet(port) }
         // What came late from a control, an answer that quotes it for instance.
