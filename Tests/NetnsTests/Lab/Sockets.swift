@@ -114,8 +114,12 @@ final class Socket {
     }
 
     /// Connects by TCP from the calling thread's namespace.
-    static func connect(_ endpoint: Endpoint, milliseconds: Int32 = 150) throws -> Connection {
+    /// - Parameter source: one of the namespace's addresses, where it is not to be the kernel's choice.
+    static func connect(_ endpoint: Endpoint, from source: Endpoint? = nil, milliseconds: Int32 = 150) throws
+        -> Connection
+    {
         let socket = try Socket(endpoint.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue))
+        if let source { try socket.bind(source) }
         if endpoint.withSockaddr({ Glibc.connect(socket.descriptor, $0, $1) }) == 0 { return .connected }
         guard errno == EINPROGRESS else { return errno == ECONNREFUSED ? .refused : .failed(errno) }
         var poll = pollfd(fd: socket.descriptor, events: Int16(POLLOUT), revents: 0)
