@@ -158,10 +158,20 @@ final class Socket {
 }
 
 extension [UInt8] {
+    /// By libc, since lists of attacks look for each mark in each packet, and debug builds do not hurry.
     func contains(sequence: [UInt8]) -> Bool {
         guard !sequence.isEmpty, count >= sequence.count else { return sequence.isEmpty }
-        return (0...(count - sequence.count)).contains {
-            self[$0] == sequence[0] && Array(self[$0..<($0 + sequence.count)]) == sequence
+        return withUnsafeBytes { bytes in
+            sequence.withUnsafeBytes { wanted in
+                guard let start = bytes.baseAddress, let mark = wanted.baseAddress else { return false }
+                var place = 0
+                let last = bytes.count - wanted.count
+                while place <= last, let found = memchr(start + place, Int32(wanted[0]), last - place + 1) {
+                    if memcmp(found, mark, wanted.count) == 0 { return true }
+                    place = UnsafeRawPointer(found) - start + 1
+                }
+                return false
+            }
         }
     }
 }
