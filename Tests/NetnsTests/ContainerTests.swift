@@ -41,7 +41,7 @@ struct ContainerTests {
         var allowed: [String: String] = [:]
     }
 
-    private static let host = "the host's page", public_ = "the outside's page"
+    private static let host = "the host's page", elsewhere = "the outside's page"
 
     private func attempts(of name: String, neighbour: String, _ number: Int) -> Attempts {
         var attempts = Attempts(forbidden: [
@@ -49,13 +49,13 @@ struct ContainerTests {
             "http://11.0.0.1:7000/": Self.host, "http://[2a11::1]:7000/": Self.host,
             "http://10.77.0.\(number):8080/": "\(neighbour)'s page",
             "http://[fd77:6869:7665::\(number)]:8080/": "\(neighbour)'s page",
-            "http://192.168.1.1:7080/": Self.public_, "http://[fd00:1::1]:7080/": Self.public_,
+            "http://192.168.1.1:7080/": Self.elsewhere, "http://[fd00:1::1]:7080/": Self.elsewhere,
         ])
         for url in ["http://\(Lab.publicAddress4):7080/", "http://[\(Lab.publicAddress6)]:7080/"] {
             if name == "alpha" {
-                attempts.allowed[url] = Self.public_
+                attempts.allowed[url] = Self.elsewhere
             } else {
-                attempts.forbidden[url] = Self.public_
+                attempts.forbidden[url] = Self.elsewhere
             }
         }
         return attempts
@@ -99,7 +99,7 @@ struct ContainerTests {
         let hive = try TwoAgents(configuration: Self.configuration, outside: true)
         let lab = hive.lab
         try Container.prepare(lab)
-        let servers = [try serve(lab, Self.host, 7000), try serve(lab, Self.public_, 7080, in: "outside")]
+        let servers = [try serve(lab, Self.host, 7000), try serve(lab, Self.elsewhere, 7080, in: "outside")]
         let alpha = try Container(lab, "alpha", .hive), beta = try Container(lab, "beta", .hive)
         for (container, agent) in [(alpha, hive.alpha), (beta, hive.beta)] {
             // CAP_NET_ADMIN would reach the host's links (threat 10): nspawn leaves it out.
@@ -122,7 +122,7 @@ struct ContainerTests {
         let hive = try TwoAgents(configuration: Self.configuration, outside: true)
         let lab = hive.lab
         try Container.prepare(lab)
-        let servers = [try serve(lab, Self.host, 7000), try serve(lab, Self.public_, 7080, in: "outside")]
+        let servers = [try serve(lab, Self.host, 7000), try serve(lab, Self.elsewhere, 7080, in: "outside")]
         let alpha = try Container(lab, "alpha", .hive), gamma = try Container(lab, "gamma", .own)
         let leader = try gamma.leader()
         // It may do what it likes with its own network, and is nobody on the host.

@@ -134,6 +134,8 @@ import Testing
         #expect(try !lab.must("bridge link show dev hv-beta").stdout.contains("state disabled"))
         try lab.apply()
         #expect(try lab.must("ip -d link show hive0").stdout.contains("stp_state 0"))
+        let shown = try lab.hivectl("net", "show").stdout
+        withKnownIssue("show does not read the state of a port") { #expect(shown.hasPrefix("DRIFT")) }
         // The control. (The port stays off until it is switched on again.)
         try lab.must("bridge link set dev hv-alpha guard off state 3")
         try lab.ip("link set hive0 type bridge stp_state 1")
