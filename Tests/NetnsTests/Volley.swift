@@ -1,3 +1,4 @@
+import Glibc
 import HiveNet
 import Testing
 
@@ -10,7 +11,10 @@ struct HostSetting: CustomTestStringConvertible, Sendable {
     /// `ip_forward` is forced on, or as a new host has it: off.
     var forwarding = true
 
-    static let all = [false, true].flatMap { bridgeNetfilter in
+    /// Whether this kernel has br_netfilter.
+    static let hasBridgeNetfilter = access("/proc/sys/net/bridge/bridge-nf-call-iptables", F_OK) == 0
+
+    static let all = (hasBridgeNetfilter ? [false, true] : [false]).flatMap { bridgeNetfilter in
         [true, false].flatMap { ipv6 in
             [true, false].map {
                 HostSetting(bridgeNetfilter: bridgeNetfilter, ipv6: ipv6, forwarding: $0)
