@@ -70,7 +70,7 @@ struct ContainerTests {
             #expect(own == [.failed(7), .page("\(container.name)'s page")], "\(container.name)")
             let before = try lab.blocked(container.name)
             let urls = attempts.forbidden.keys.sorted()
-            for (url, outcome) in zip(urls, try container.fetch(urls)) {
+            for (url, outcome) in zip(urls, try container.fetch(urls, seconds: 1)) {
                 #expect(outcome == .failed(28), "\(container.name) fetches \(url)")
             }
             let after = try lab.blocked(container.name)

@@ -24,6 +24,12 @@ import Testing
         return try hive.lab.host { try open() } + hive.lab.agent("beta") { try open() }
     }
 
+    /// A control: a tool that has to find something may be asked again on a busy machine.
+    private func finds(_ body: () throws -> Bool) rethrows -> Bool {
+        for _ in 0..<10 where try body() { return true }
+        return false
+    }
+
     private func disableAll(_ hive: TwoAgents) throws {
         for layer in TwoAgents.Layer.allCases { try hive.disable(layer) }
     }
@@ -33,7 +39,7 @@ import Testing
         func answers(_ target: IPv4Address) throws -> Bool {
             try run(hive, "arping -c 2 -w 1 -i eth0 \(target)").contains(" bytes from ")
         }
-        #expect(try answers(TwoAgents.gateway4), "who the gateway is, every agent may ask")
+        #expect(try finds { try answers(TwoAgents.gateway4) }, "who the gateway is, every agent may ask")
         var isAnswered = true
         let isCounted = try hive.expectBlocked(hive.alpha, "peer") {
             isAnswered = try answers(hive.beta.address4)
@@ -46,7 +52,7 @@ import Testing
         try hive.disable(.bridgeTable)
         #expect(try !answers(hive.beta.address4), "the port alone")
         try hive.disable(.port)
-        #expect(try answers(hive.beta.address4), "control")
+        #expect(try finds { try answers(hive.beta.address4) }, "control")
     }
 
     /// The agents of the subnet, by whatever nmap knows.
@@ -57,9 +63,14 @@ import Testing
             let lines = text.split(separator: "\n").filter { $0.contains("Status: Up") }
             return Set(lines.compactMap { $0.split(separator: " ").dropFirst().first.map(String.init) })
         }
-        #expect(try found() == ["10.77.0.1", "10.77.0.2"], "the gateway and itself")
+        var everybody: Set<String> = []
+        let isFound = try finds {
+            everybody.formUnion(try found())
+            return everybody.isSuperset(of: ["10.77.0.1", "10.77.0.2"])
+        }
+        #expect(isFound && everybody == ["10.77.0.1", "10.77.0.2"], "the gateway and itself")
         try disableAll(hive)
-        #expect(try found() == ["10.77.0.1", "10.77.0.2", "10.77.0.3"], "control")
+        #expect(try finds { try found().contains("10.77.0.3") }, "control")
     }
 
     /// Port scans of the host and of beta, each in a way that gets past some firewall.
@@ -92,7 +103,7 @@ import Testing
         #expect(try states() == targets.map { _ in scan.blocked })
         try disableAll(hive)
         try hive.clearTheWay()
-        #expect(try states() == targets.map { _ in scan.control }, "control")
+        #expect(try finds { try states() == targets.map { _ in scan.control } }, "control")
         withExtendedLifetime(listeners) {}
     }
 
@@ -113,8 +124,7 @@ import Testing
         try disableAll(hive)
         try hive.clearTheWay()
         for (line, answer) in attempts {
-            let text = try reply(line)
-            #expect(text.contains(answer), "control: \(line): \(text)")
+            #expect(try finds { try reply(line).contains(answer) }, "control: \(line)")
         }
         withExtendedLifetime(listeners) {}
     }
