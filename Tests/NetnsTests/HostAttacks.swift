@@ -31,8 +31,7 @@ extension TwoAgents {
             }
             list.add("SYN to \(text)", all, "host", at: tcp6) { list.tcp6(5000, 7002, syn, at: target, $0) }
         }
-        // 1: ICMP, IGMP, GRE, ESP, AH, PIM, VRRP, SCTP, UDP-Lite. (AH is an extension header of IPv6's, which its raw sockets
-        // get no packet for.)
+        // 1: ICMP, IGMP, GRE, ESP, AH, PIM, VRRP, SCTP, UDP-Lite.
         let icmp4 = try hostRaw(1), icmp6 = try hostRaw(Int32(IPPROTO_ICMPV6), ipv6: true)
         list.add("ICMP echo", all, "host", at: icmp4) {
             list.ip4(1, Packet.icmp(type: 8, [0, 1, 0, 1] + $0))
@@ -47,6 +46,13 @@ extension TwoAgents {
             list.add("protocol \(number) by IPv6", all, "host", at: try hostRaw(Int32(number), ipv6: true)) {
                 list.ip6(number, payload + $0)
             }
+        }
+        // In IPv6, AH is an extension header (RFC 4302). Rules take it for the protocol all the same, and do not look behind it
+        // (IP6_FH_F_AUTH in nft_set_pktinfo_ipv6()).
+        let authentication: [UInt8] =
+            [17, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1] + [UInt8](repeating: 0, count: 12)
+        list.add("AH by IPv6", all, "host", at: try hostRaw(51, ipv6: true)) {
+            list.ip6(51, authentication + Packet.udp(alpha.address6, 4000, Self.gateway6, 7001, $0))
         }
         // 4: from an address that nobody has.
         list.add("link-local to link-local", [.bridgeTable] + all, "spoof", at: udp6) {

@@ -48,13 +48,11 @@ struct Volley {
     /// What else is true of this host whenever the attacks are fired: addresses, foreign tables. It has to bear being repeated.
     var establish: () throws -> Void = {}
 
-    /// - Parameter layers: false leaves out the rounds with a single layer.
-    func fire(layers: Bool = true, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    func fire(sourceLocation: SourceLocation = #_sourceLocation) throws {
         let lab = hive.lab
         try prepare()
         let before = try lab.blocked("alpha")
-        let early = try arrivals()
-        for name in early.sorted() {
+        for name in try arrivals().sorted() {
             Issue.record(
                 "\(name): arrived, with every layer in place; \(setting.testDescription)",
                 sourceLocation: sourceLocation)
@@ -67,7 +65,7 @@ struct Volley {
                 growth >= list.count, "\(growth) of \(list.count) were counted as \(reason)",
                 sourceLocation: sourceLocation)
         }
-        for layer in TwoAgents.Layer.allCases where layers {
+        for layer in TwoAgents.Layer.allCases {
             try lab.apply()
             try prepare()
             try clear()
