@@ -60,7 +60,8 @@ extension TwoAgents {
         try lab.apply()
     }
 
-    private func arrives(_ attack: Attack) throws -> Bool {
+    /// Whether it arrives as things are now.
+    func arrives(_ attack: Attack) throws -> Bool {
         let port = attack.agent.link
         let tap = try lab.host { try Socket.packet(port) }
         // What came late from a control, an answer that quotes it for instance.
@@ -90,4 +91,49 @@ extension TwoAgents {
 
     /// Sees every frame that an agent gets.
     func wire(_ agent: Known) throws -> Socket { try lab.agent(agent.name) { try Socket.packet("eth0") } }
+
+    // MARK: Single attacks, for the same packet now and later
+
+    private func attack(_ name: String, at receiver: Socket, _ frame: ([UInt8]) -> [UInt8]) -> Attack {
+        let mark = Self.mark(name)
+        return Attack(
+            name: name, agent: alpha, frame: frame(mark), mark: mark, receiver: receiver, layers: [])
+    }
+
+    func udpToHost() throws -> Attack {
+        attack("to the host", at: try hostUDP(7025)) { udp4(alpha, to: Self.gateway4, port: 7025, $0) }
+    }
+
+    func taggedToHost() throws -> Attack {
+        attack("tagged", at: try hostBridge()) {
+            udp4(alpha, to: Self.gateway4, port: 7025, tags: [(Packet.vlanType, 0)], $0)
+        }
+    }
+
+    func udpToPeer() throws -> Attack {
+        attack("to the other", at: try wire(beta)) {
+            udp4(alpha, to: beta.address4, port: 7025, mac: beta.mac, $0)
+        }
+    }
+
+    /// To the Ethernet address of the port itself.
+    func udpToPort() throws -> Attack {
+        let port = MACAddress(bits: 0x6e76 << 32 | UInt64(alpha.address4.bits))
+        return attack("to the port", at: try hostUDP(7025)) {
+            udp4(alpha, to: Self.gateway4, port: 7025, mac: port, $0)
+        }
+    }
+
+    func loopback() throws -> Attack {
+        attack("to 127.0.0.1", at: try hostUDP(7026)) {
+            udp4(alpha, to: IPv4Address(literal: "127.0.0.1"), port: 7026, $0)
+        }
+    }
+
+    func foreignMAC() throws -> Attack {
+        attack("from a foreign MAC", at: try hostUDP(7025)) {
+            udp4(
+                alpha, to: Self.gateway4, port: 7025, sourceMAC: MACAddress(literal: "02:00:00:00:00:99"), $0)
+        }
+    }
 }

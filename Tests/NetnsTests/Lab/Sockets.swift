@@ -114,8 +114,12 @@ final class Socket {
     }
 
     /// Connects by TCP from the calling thread's namespace.
-    static func connect(_ endpoint: Endpoint, milliseconds: Int32 = 150) throws -> Connection {
+    /// - Parameter source: one of the namespace's addresses, where it is not to be the kernel's choice.
+    static func connect(_ endpoint: Endpoint, from source: Endpoint? = nil, milliseconds: Int32 = 150) throws
+        -> Connection
+    {
         let socket = try Socket(endpoint.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue))
+        if let source { try socket.bind(source) }
         if endpoint.withSockaddr({ Glibc.connect(socket.descriptor, $0, $1) }) == 0 { return .connected }
         guard errno == EINPROGRESS else { return errno == ECONNREFUSED ? .refused : .failed(errno) }
         var poll = pollfd(fd: socket.descriptor, events: Int16(POLLOUT), revents: 0)
@@ -154,10 +158,20 @@ final class Socket {
 }
 
 extension [UInt8] {
+    /// By libc, since lists of attacks look for each mark in each packet, and debug builds do not hurry.
     func contains(sequence: [UInt8]) -> Bool {
         guard !sequence.isEmpty, count >= sequence.count else { return sequence.isEmpty }
-        return (0...(count - sequence.count)).contains {
-            self[$0] == sequence[0] && Array(self[$0..<($0 + sequence.count)]) == sequence
+        return withUnsafeBytes { bytes in
+            sequence.withUnsafeBytes { wanted in
+                guard let start = bytes.baseAddress, let mark = wanted.baseAddress else { return false }
+                var place = 0
+                let last = bytes.count - wanted.count
+                while place <= last, let found = memchr(start + place, Int32(wanted[0]), last - place + 1) {
+                    if memcmp(found, mark, wanted.count) == 0 { return true }
+                    place = UnsafeRawPointer(found) - start + 1
+                }
+                return false
+            }
         }
     }
 }
