@@ -85,7 +85,9 @@ extension Boundary {
     /// The inverse, for one agent: what its elements say of its web port and egress policy.
     static func policy(of elements: [SetElement]) -> (webPort: UInt16?, egress: String?) {
         var webPort: UInt16?
-        var egress: String? = elements.isEmpty ? nil : Egress.none.label
+        // The bridge table does not know where an agent may go.
+        var egress: String? =
+            elements.contains { $0.set.table.family == .inet } ? Egress.none.label : nil
         for element in elements {
             switch element.set {
             case .web4, .web6: webPort = element.fields.last.flatMap { UInt16($0) }

@@ -32,6 +32,10 @@ extension Attribute where Scope == LinkScope, Value == Int32 {
     /// The socket's namespace's number for the one that the other end is in; absent where that is the same (rtnl_fill_link_netnsid).
     static var peerNamespace: Self { .init(IFLA_LINK_NETNSID, "IFLA_LINK_NETNSID") }
 }
+extension Attribute where Scope == LinkScope, Value == UInt8 {
+    /// RFC 2863's state, `IF_OPER_UP` and so on (linux/if.h).
+    static var operationalState: Self { .init(IFLA_OPERSTATE, "IFLA_OPERSTATE") }
+}
 extension Attribute where Scope == LinkScope, Value == MACAddress {
     static var address: Self { .init(IFLA_ADDRESS, "IFLA_ADDRESS") }
 }
@@ -69,6 +73,7 @@ extension Attribute where Scope == BridgeScope, Value == UInt8 {
 }
 
 extension Attribute where Scope == BridgePortScope, Value == UInt8 {
+    static var state: Self { .init(IFLA_BRPORT_STATE, "IFLA_BRPORT_STATE") }
     static var isolated: Self { .init(IFLA_BRPORT_ISOLATED, "IFLA_BRPORT_ISOLATED") }
     static var locked: Self { .init(IFLA_BRPORT_LOCKED, "IFLA_BRPORT_LOCKED") }
     static var learning: Self { .init(IFLA_BRPORT_LEARNING, "IFLA_BRPORT_LEARNING") }

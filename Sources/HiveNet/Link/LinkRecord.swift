@@ -29,6 +29,9 @@ struct LinkRecord {
     }
 
     struct BridgePortData {
+        /// The bridge does not take part of the link, though the link is up. (Before the kernel has noticed that it is, every port
+        /// is disabled: br_port_carrier_check.)
+        let isClosed: Bool
         let isolated, learning, unicastFlood, multicastFlood, broadcastFlood, bpduGuard, hairpin: Bool
         /// Nil: the kernel has no such flag.
         let locked: Bool?
@@ -70,6 +73,8 @@ struct LinkRecord {
             let data = info[.bridgePort]
             func flag(_ key: Attribute<BridgePortScope, UInt8>) -> Bool { data[key] ?? 0 != 0 }
             bridgePort = BridgePortData(
+                isClosed: data[.state] == UInt8(BR_STATE_DISABLED)
+                    && attributes[.operationalState] == UInt8(IF_OPER_UP),
                 isolated: flag(.isolated), learning: flag(.learning), unicastFlood: flag(.unicastFlood),
                 multicastFlood: flag(.multicastFlood), broadcastFlood: flag(.broadcastFlood),
                 bpduGuard: flag(.bpduGuard), hairpin: flag(.hairpin), locked: data[.locked].map { $0 != 0 })

@@ -126,6 +126,18 @@ extension Batch {
         }
     }
 
+    /// Has the bridge take part of a link again. Refused while the bridge speaks the spanning tree protocol (br_set_port_state).
+    func open(_ name: String, index: Int32) {
+        append(
+            RTM_NEWLINK, flags: 0, header: header(index), "open port \(name)", of: LinkScope.self
+        ) { link in
+            link.put(.linkInfo) { info in
+                info.put(.portKind, "bridge")
+                info.put(.bridgePort) { $0.put(.state, UInt8(BR_STATE_FORWARDING)) }
+            }
+        }
+    }
+
     /// Makes a link a port of the bridge, down: it comes up again when its flags are set.
     func join(_ name: String, index: Int32, bridge: Int32) {
         lower(name, index: index)

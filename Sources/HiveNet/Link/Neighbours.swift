@@ -134,8 +134,8 @@ extension NetlinkSocket {
         }
     }
 
-    /// The static forwarding entries of a bridge, by port: those of its own addresses (`NUD_PERMANENT`) are not among them.
-    mutating func staticForwarding(bridge index: Int32) throws(KernelError) -> [Int32: [MACAddress]] {
+    /// The forwarding entries of a bridge, static or learnt, by port: those of its own addresses (`NUD_PERMANENT`) are not among them.
+    mutating func forwarding(bridge index: Int32) throws(KernelError) -> [Int32: [MACAddress]] {
         let request = Batch(capacity: 1 << 12)
         var header = ndmsg()
         header.ndm_family = UInt8(PF_BRIDGE)
@@ -145,7 +145,7 @@ extension NetlinkSocket {
         ) { $0.put(.master, UInt32(index)) }
         let found: [(Int32, MACAddress)] = try query(request) { message in
             guard let (header, attributes) = message.parse(ndmsg.self, of: NeighbourScope.self),
-                header.ndm_state & UInt16(NUD_NOARP) != 0, attributes[.master] == UInt32(index),
+                header.ndm_state & UInt16(NUD_PERMANENT) == 0, attributes[.master] == UInt32(index),
                 let mac = attributes[.linkAddress]
             else { return nil }
             return (header.ndm_ifindex, mac)

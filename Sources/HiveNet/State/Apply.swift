@@ -207,6 +207,7 @@ extension HostNetwork {
             if actual.mtu < 1280 { batch.lower(port.name, index: index) }
             batch.reset(port, actual: actual, index: index)
             batch.configure(port, index: index, hasIPv6: observed.host.hasIPv6)
+            if actual.closed, actual.bridge == port.bridge { batch.open(port.name, index: index) }
         }
         try route.execute(batch)
     }

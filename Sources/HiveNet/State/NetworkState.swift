@@ -123,6 +123,9 @@ public struct Port: Codable, Equatable, Sendable {
     public var up: Bool
     /// The bridge's name, or nil where it is no port of one.
     public var bridge: String?
+    /// The bridge takes nothing from it, though the link is up (`BR_STATE_DISABLED`): its guard closed it (br_stp_rcv: with
+    /// spanning tree switched on, by a BPDU of the agent's), or somebody did.
+    public var closed: Bool
     /// `IFLA_BRPORT_ISOLATED`: no frame to another isolated port.
     public var isolated: Bool
     /// `IFLA_BRPORT_LOCKED`: only sources with a static FDB entry on this port. Nil: the kernel (before 5.16) has
@@ -140,7 +143,8 @@ public struct Port: Codable, Equatable, Sendable {
     public var hairpin: Bool
     public var ipv4: IPv4Settings
     public var generatesLinkLocal: Bool
-    /// Static FDB entries of the bridge for this port (`NUD_NOARP`), sorted.
+    /// Entries of the bridge's forwarding database for this port, sorted: the static one (`NUD_NOARP`), and what the bridge has
+    /// learnt while somebody let it. Wanted is one.
     public var fdb: [MACAddress]
 }
 

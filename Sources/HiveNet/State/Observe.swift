@@ -17,7 +17,7 @@ extension HostNetwork {
             state.bridge = try observe(bridge, routes, foreignPorts: found.foreignPorts)
         }
         let forwarding = try found.bridge.map { (bridge) throws(KernelError) in
-            try route.staticForwarding(bridge: bridge.index)
+            try route.forwarding(bridge: bridge.index)
         }
         let policies = Dictionary(grouping: tables.elements) { $0.agent ?? "" }
         let places = found.places
@@ -207,7 +207,7 @@ extension Port {
         let port = link.bridgePort
         self.init(
             name: link.name, alias: link.alias, group: link.group, mac: link.mac ?? MACAddress(bits: 0),
-            mtu: link.mtu, up: link.isUp, bridge: bridge, isolated: port?.isolated ?? false,
+            mtu: link.mtu, up: link.isUp, bridge: bridge, closed: port?.isClosed ?? false, isolated: port?.isolated ?? false,
             locked: port == nil ? false : port?.locked, learning: port?.learning ?? true,
             unicastFlood: port?.unicastFlood ?? true, multicastFlood: port?.multicastFlood ?? true,
             broadcastFlood: port?.broadcastFlood ?? true, bpduGuard: port?.bpduGuard ?? false,
