@@ -147,10 +147,32 @@ extension Inspection {
         let destinations = Set(
             aims.map { attempts[$0.attempt] }.filter { !$0.isReal }.compactMap(\.destination?.address))
         let source = stations[agent].address6.map { Prefix6(host: $0) }
-        try outside?.lead(to: destinations, from: source, &network.route)
+        do throws(KernelError) {
+            try outside?.lead(to: destinations, from: source, &network.route)
+        } catch {
+            // IPv6's routes by source are an option of the kernel (CONFIG_IPV6_SUBTREES); what is not led might get out.
+            try outside?.stopLeading(to: destinations, from: source, &network.route)
+            leaveOut(&aims, agent, "could not test what goes out: \(error.description)")
+        }
         let range = try prober.fire(agent, aims)
         try outside?.stopLeading(to: destinations, from: source, &network.route)
         return range
+    }
+
+    /// Gives up probes that verify would have answered.
+    private mutating func leaveOut(
+        _ aims: inout [(attempt: Int, other: Int?)], _ agent: Int, _ sentence: String
+    ) {
+        for (attempt, _) in aims where attempts[attempt].destination != nil && !attempts[attempt].isReal {
+            var cell = Verification.Cell()
+            cell.probes = 1
+            cell.untested = 1
+            add(cell, agent, attempts[attempt].target)
+        }
+        aims.removeAll { attempts[$0.attempt].destination != nil && !attempts[$0.attempt].isReal }
+        if !result.incidents.contains(where: { $0.sentence == sentence }) {
+            report(.untested, nil, .denied, sentence)
+        }
     }
 
     /// Allowed, but the host does not route: said, and not tried.
