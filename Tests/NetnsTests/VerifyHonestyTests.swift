@@ -120,6 +120,29 @@ import Testing
         #expect(try hive.lab.verify().status == VerifyTests.good)
     }
 
+    /// Too few files for a socket in every namespace: said of those that have none.
+    @Test func tooFewOpenFiles() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)
+        let command = Lab.commandLine(["net", "verify", "--json"])
+        let result = try hive.lab.run(["prlimit", "--nofile=64", "--"] + command)
+        #expect(result.status == Verified.unproven, "\(result)")
+        #expect(result.stdout.contains("could not test beta: open a packet socket: Too many open files"))
+    }
+
+    /// The link that verify makes is none of the agents', whatever theirs are called.
+    @Test func anInterfacePrefixLikeItsOwn() throws {
+        let lab = try Lab()
+        try lab.makeOutside()
+        try lab.apply(
+            "{ network: { interfacePrefix: 'hive-' }, agents: { alpha: { egress: 'internet' }, beta: {} } }")
+        for name in ["alpha", "beta"] { try lab.waitForLink("eth0", in: "hive-\(name)") }
+        // Strict reverse path filters, as some distributions have them, are not in the way either.
+        try lab.sysctl("ipv4/conf/all/rp_filter", "1")
+        let verified = try lab.verify()
+        #expect(verified.status == Verified.holds, "\(verified)")
+        #expect(verified.cell("alpha", .allowed).works == 4)
+    }
+
     /// Two at once: one waits for the other.
     @Test func twoAtOnce() throws {
         let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)

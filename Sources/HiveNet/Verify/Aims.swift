@@ -207,7 +207,7 @@ extension Inspection {
         guard attempts.contains(where: { $0.destination != nil && !$0.isReal }) else { return nil }
         do throws(KernelError) {
             return try Outside(
-                magic: magic, hasIPv6: spec.subnet6 != nil && observed.host.hasIPv6, &network.route)
+                spec, magic: magic, hasIPv6: spec.subnet6 != nil && observed.host.hasIPv6, &network.route)
         } catch {
             report(.untested, nil, .denied, "could not test what goes out: \(error.description)")
             return nil
@@ -216,8 +216,10 @@ extension Inspection {
 
     /// Opens a socket in every agent's namespace, from a thread that joins one after the other.
     mutating func openSenders(_ magic: UInt32) throws(KernelError) -> [Prober.Sender?] {
-        // Twice as many files as are counted there: a namespace is closed as soon as its socket is open.
-        let most = 2 * OpenFiles.portion(most: stations.count)
+        // Half of what is counted there: a namespace is closed as soon as its socket is open. The host's receivers, the control
+        // and connections to web pages need some as well.
+        let others = 48
+        let most = 2 * (OpenFiles.portion(most: stations.count + others) - others)
         let (spec, stations) = (spec, stations)
         var faults = faults
         let senders = try onThreadOfItsOwn { (switcher) throws(KernelError) -> [Prober.Sender?] in

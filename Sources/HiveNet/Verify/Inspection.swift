@@ -112,7 +112,7 @@ struct Inspection {
             var web: [WebResult] = []
             var failures: [(incident: Int, agent: Int, attempt: Int)] = []
             if target == .web {
-                web = try tryWebPorts(prober)
+                web = tryWebPorts(prober)
             } else {
                 for (position, agent) in chosen.enumerated() where faults[agent] == nil {
                     progress(done * chosen.count + position, targets.count * chosen.count)
