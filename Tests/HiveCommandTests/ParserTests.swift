@@ -155,6 +155,22 @@ import Testing
         #expect(try Values(given: ["--port": "7"])[port] == "7")
     }
 
+    @Test func anOptionThatRepeats() throws {
+        var root = Command("tool", "Do things")
+        let numbers = root.options("number", "N", .integer(1...9), "a number")
+        root.action = { _, _ in .ok }
+        func read(_ line: String) throws -> [Int] {
+            let request = try Parser(root: root).parse(line.split(separator: " ").map(String.init))
+            guard case .run(_, let values) = request else { return [] }
+            return try values[numbers]
+        }
+        #expect(try read("") == [])
+        #expect(try read("--number 3") == [3])
+        #expect(try read("--number 3 --number=1 --number 3") == [3, 1, 3])
+        #expect(throws: Failure.self) { try read("--number 3 --number 0") }
+        #expect(throws: Failure.self) { try read("--number 3 --number") }
+    }
+
     @Test func hostileWordsCannotDriveTheTerminal() {
         let run = Fixture.run(["\u{1b}[2J\n\u{202e}"])
         #expect(

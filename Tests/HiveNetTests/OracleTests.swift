@@ -90,6 +90,7 @@ import Testing
                 #expect(plan.allowed.isEmpty == (policy == .none || policy == policies[4]))
                 let all = plan.allowed + plan.denied
                 #expect(Set(all).count == all.count)
+                #expect(!all.contains { $0.port == 0 })
                 for outward in all {
                     if case .v4(let address) = outward.address { #expect(!hive.contains(address)) }
                 }

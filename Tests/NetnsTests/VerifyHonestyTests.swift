@@ -95,6 +95,54 @@ import Testing
         #expect(verified.has(.unexplained, "10.77.0.1 (hive0) by ICMP echo"), "\(verified)")
     }
 
+    /// While somebody applies other configurations, verify is not misled, whatever it gets to see.
+    @Test func whileSomebodyApplies() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)
+        let base = VerifyTests.configuration
+        let other = base.replacingOccurrences(of: "} }\n", with: "} }").replacingOccurrences(
+            of: "beta:", with: "gamma: {}, beta:")
+        try hive.lab.write(other, to: "/run/lab/other.json")
+        let flags = "--state \(Lab.state) net apply"
+        let loop =
+            "for i in 1 2 3 4 5 6 7 8; do \(Lab.hivectlPath) --config /run/lab/other.json \(flags); "
+            + "\(Lab.hivectlPath) --config \(Lab.configuration) \(flags); done"
+        let applying = try hive.lab.background(["sh", "-c", loop])
+        var verdicts: [Verified] = []
+        while applying.isRunning { verdicts.append(try hive.lab.verify()) }
+        #expect(try applying.wait(seconds: 60).status == 0)
+        for verdict in verdicts {
+            #expect(verdict.reached.isEmpty && verdict.status != Verified.breached, "\(verdict)")
+        }
+        #expect(
+            verdicts.contains { verdict in
+                verdict.report.notes.contains { $0.contains("verified again") }
+            }, "nobody noticed that the hive changed")
+        #expect(try hive.lab.verify().status == VerifyTests.good)
+    }
+
+    /// Too few files for a socket in every namespace: said of those that have none.
+    @Test func tooFewOpenFiles() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)
+        let command = Lab.commandLine(["net", "verify", "--json"])
+        let result = try hive.lab.run(["prlimit", "--nofile=64", "--"] + command)
+        #expect(result.status == Verified.unproven, "\(result)")
+        #expect(result.stdout.contains("could not test beta: open a packet socket: Too many open files"))
+    }
+
+    /// The link that verify makes is none of the agents', whatever theirs are called.
+    @Test func anInterfacePrefixLikeItsOwn() throws {
+        let lab = try Lab()
+        try lab.makeOutside()
+        try lab.apply(
+            "{ network: { interfacePrefix: 'hive-' }, agents: { alpha: { egress: 'internet' }, beta: {} } }")
+        for name in ["alpha", "beta"] { try lab.waitForLink("eth0", in: "hive-\(name)") }
+        // Strict reverse path filters, as some distributions have them, are not in the way either.
+        try lab.sysctl("ipv4/conf/all/rp_filter", "1")
+        let verified = try lab.verify()
+        #expect(verified.status == Verified.holds, "\(verified)")
+        #expect(verified.cell("alpha", .allowed).works == 4)
+    }
+
     /// Two at once: one waits for the other.
     @Test func twoAtOnce() throws {
         let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)

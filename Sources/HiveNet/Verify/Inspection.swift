@@ -60,7 +60,7 @@ struct Inspection {
             report(.untested, nil, .host, "could not test anything: there is no bridge \(spec.bridge)")
             return (finished(), true)
         }
-        let before = try network.filter.readBoundary()
+        let before = (try network.filter.readBoundary(), try links(&network))
         let magic = UInt32.random(in: 1..<(.max - 1))
         let targets = try hostTargets(&network)
         attempts =
@@ -91,8 +91,15 @@ struct Inspection {
             if result.agents[stations[agent].name] == nil { result.agents[stations[agent].name] = [:] }
             report(.untested, agent, .host, "could not test \(stations[agent].name): \(fault)")
         }
-        let after = try network.filter.readBoundary()
-        return (finished(), before.boundary == after.boundary)
+        let after = (try network.filter.readBoundary(), try links(&network))
+        return (finished(), before.0.boundary == after.0.boundary && before.1 == after.1)
+    }
+
+    /// The hive's links: one that was made anew has another index.
+    private func links(_ network: inout HostNetwork) throws(KernelError) -> [String: Int32] {
+        let bridge = spec.bridge
+        let found = try network.route.links { name, link in name == bridge || link.group == Mark.group }
+        return Dictionary(found.map { ($0.name, $0.index) }, uniquingKeysWith: { $1 })
     }
 
     private mutating func probe(
@@ -105,7 +112,7 @@ struct Inspection {
             var web: [WebResult] = []
             var failures: [(incident: Int, agent: Int, attempt: Int)] = []
             if target == .web {
-                web = try tryWebPorts(prober)
+                web = tryWebPorts(prober)
             } else {
                 for (position, agent) in chosen.enumerated() where faults[agent] == nil {
                     progress(done * chosen.count + position, targets.count * chosen.count)

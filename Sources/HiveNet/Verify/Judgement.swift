@@ -23,7 +23,7 @@ extension Inspection {
             // Those that were not seen before its link failed prove nothing.
             cell.untested = cell.probes - cell.reached
         } else {
-            cell.unexplained = cell.count(cell.probes - cell.reached, by: counts.of(name))
+            cell.unexplained = cell.count(cell.probes - cell.reached, by: counts.of(name, target))
             if cell.unexplained > 0 {
                 report(
                     .unexplained, agent, target, probe: "unexplained",
@@ -90,7 +90,7 @@ extension Inspection {
             let before = Counts(try network.filter.readBoundary())
             let range = try fire(agent, [aim], prober, outside, &network)
             let counts = Counts(try network.filter.readBoundary()).since(before)
-            if counts.of(stations[agent].name).isEmpty, !range.isEmpty,
+            if counts.of(stations[agent].name, target).isEmpty, !range.isEmpty,
                 prober.arrivals[UInt32(range.lowerBound)] == nil
             {
                 silent.append(attempts[aim.attempt].words)
@@ -113,7 +113,7 @@ extension Inspection {
             let before = Counts(try network.filter.readBoundary())
             let range = try fire(failure.agent, [(failure.attempt, nil)], prober, outside, &network)
             let counters = Counts(try network.filter.readBoundary()).since(before)
-                .of(stations[failure.agent].name).map(\.0)
+                .of(stations[failure.agent].name, .denied).map(\.0)
             let isAnswered = range.contains {
                 prober.answered.contains(UInt32($0)) || prober.arrivals[UInt32($0)] == .host
             }
@@ -175,9 +175,18 @@ struct Counts {
         return difference
     }
 
-    /// The largest first.
-    func of(_ agent: String) -> [(String, Int)] {
-        (packets[agent] ?? [:]).filter { $0.value > 0 }
-            .sorted { ($0.value, $1.key) > ($1.value, $0.key) }.map { ($0.key.label, Int($0.value)) }
+    /// Those that can have moved for a target, the likeliest first: an agent that has traffic of its own moves others.
+    func of(_ agent: String, _ target: Verification.Target) -> [(String, Int)] {
+        let likely: [AgentSet] =
+            switch target {
+            // Link-local addresses of the host's other links are no address of the host's on this one.
+            case .host, .listeners: [.host, .spoof, .egress]
+            case .agents: [.peerFrame, .peer, .spoof, .host]
+            case .denied, .allowed: [.egress]
+            case .web: []
+            }
+        return likely.compactMap { set in
+            packets[agent]?[set].flatMap { $0 > 0 ? (set.label, Int(clamping: $0)) : nil }
+        }
     }
 }

@@ -4,7 +4,11 @@ internal import Glibc
 /// A world outside in which verify answers for itself: a link of the host's whose far end is in a namespace that no file
 /// stands for. It goes with the process, and with it its routes.
 final class Outside {
-    static let linkName = "hive-verify"
+    /// Must not look like an agent's.
+    private let linkName: String
+    private static func linkName(_ spec: NetworkSpec) -> String {
+        "hive-verify".hasPrefix(spec.interfacePrefix) ? "verify-hive" : "hive-verify"
+    }
     /// The far end: sees what leaves the host over the link, and sends the answers.
     let socket: PacketSocket
     private let link: Int32
@@ -17,12 +21,13 @@ final class Outside {
 
     /// - Parameter route: of the calling thread's namespace, which is the host's.
     init(
-        magic: UInt32, hasIPv6: Bool, _ route: inout NetlinkSocket
+        _ spec: NetworkSpec, magic: UInt32, hasIPv6: Bool, _ route: inout NetlinkSocket
     ) throws(KernelError) {
         let far = try ControlHive.Namespace()
-        try Self.create(far, &route)
-        guard let link = try route.link(named: Self.linkName)?.index else {
-            throw KernelError("look for the link \(Self.linkName)", code: ENODEV)
+        linkName = Self.linkName(spec)
+        try Self.create(linkName, far, &route)
+        guard let link = try route.link(named: linkName)?.index else {
+            throw KernelError("look for the link \(linkName)", code: ENODEV)
         }
         self.link = link
         // The far end first: the near one then has a carrier when it comes up, and takes packets at once.
@@ -30,19 +35,21 @@ final class Outside {
             try switcher.enter(far.descriptor, "join the network namespace outside")
             return try PacketSocket.onFarEnd(.frames(magic))
         }
+        let words = "add an address to \(linkName)"
         let batch = Batch()
-        batch.configureUplink(Self.linkName, index: link, hasIPv6: hasIPv6)
-        batch.raiseWithoutARP(Self.linkName, index: link)
-        batch.addAddress(Prefix4(host: Self.address4), link: link, "add an address to \(Self.linkName)")
+        batch.configureUplink(linkName, index: link, hasIPv6: hasIPv6)
+        batch.raiseWithoutARP(linkName, index: link)
+        batch.addAddress(Prefix4(host: Self.address4), link: link, words)
         if hasIPv6 {
-            batch.addAddress(Prefix6(host: Self.address6), link: link, "add an address to \(Self.linkName)")
+            batch.addAddress(Prefix6(host: Self.address6), link: link, words)
         }
         try route.execute(batch)
         try waitForCarrier(magic)
     }
 
     /// Another verify may have its own there, or one that was killed, which the kernel is about to clean up (`cleanup_net`).
-    private static func create(_ far: ControlHive.Namespace, _ route: inout NetlinkSocket) throws(KernelError)
+    private static func create(_ linkName: String, _ far: ControlHive.Namespace, _ route: inout NetlinkSocket)
+        throws(KernelError)
     {
         let deadline = ContinuousClock.now + .seconds(10)
         while true {
@@ -68,13 +75,13 @@ final class Outside {
             try socket.send(frame)
             if tap.wait(milliseconds: 2) { return }
         }
-        throw KernelError("wait for the link \(Self.linkName)", code: ETIMEDOUT)
+        throw KernelError("wait for the link \(linkName)", code: ETIMEDOUT)
     }
 
     /// At once, and not only when the far end's namespace is cleaned up.
     func remove(_ route: inout NetlinkSocket) throws(KernelError) {
         let batch = Batch()
-        batch.delete(link: Self.linkName, index: link)
+        batch.delete(link: linkName, index: link)
         try route.execute(batch)
     }
 

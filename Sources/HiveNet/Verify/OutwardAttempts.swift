@@ -3,7 +3,7 @@ struct OutwardPlan {
     var allowed: [Outward] = []
     var denied: [Outward] = []
 
-    /// An address of each kind that is on no public network, as (kind, network).
+    /// What is on no public network: an address of each is tried.
     private static let special4 = [
         "10.0.0.0/8", "100.64.0.0/10", "169.254.169.254/32", "172.16.0.0/12", "192.168.0.0/16",
         "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "192.0.0.0/29",
@@ -33,14 +33,14 @@ struct OutwardPlan {
 
         var candidates: [Outward] = []
         func add(_ address: Outward.Address, _ ports: PortRange?, using random: inout SeededGenerator) {
-            guard isElsewhere(address) else { return }
+            guard isElsewhere(address), address.isRouted else { return }
             if let ports {
                 candidates.append(
                     Outward(address, .random(in: ports.range, using: &random), ports.transport))
-                // A port beside the range, and the same port of the other protocol.
+                // A port beside the range, if there is one, and the same port of the other protocol.
                 let beside =
                     ports.range.upperBound < .max ? ports.range.upperBound + 1 : ports.range.lowerBound - 1
-                candidates.append(Outward(address, beside, ports.transport))
+                if beside > 0 { candidates.append(Outward(address, beside, ports.transport)) }
                 candidates.append(
                     Outward(address, ports.range.lowerBound, ports.transport == .tcp ? .udp : .tcp))
             } else {
@@ -48,14 +48,25 @@ struct OutwardPlan {
                 candidates.append(Outward(address, 53, .udp))
             }
         }
+        /// One of a network's addresses that a probe can be sent to. A network of none yields one all the same, which `add` leaves out.
+        func any<Address>(
+            of network: Prefix<Address>, using random: inout SeededGenerator,
+            _ make: (Address) -> Outward.Address
+        ) -> Outward.Address {
+            var address = make(network.anyAddress(using: &random))
+            for _ in 0..<64 where !address.isRouted || !isElsewhere(address) {
+                address = make(network.anyAddress(using: &random))
+            }
+            return address
+        }
         for address in publics { add(address, nil, using: &random) }
         for entry in egress.allow + egress.deny {
             switch entry.place {
             case .internet: for address in publics { add(address, entry.ports, using: &random) }
             case .network4(let network):
-                add(.v4(network.anyAddress(using: &random)), entry.ports, using: &random)
+                add(any(of: network, using: &random) { .v4($0) }, entry.ports, using: &random)
             case .network6(let network) where hasIPv6:
-                add(.v6(network.anyAddress(using: &random)), entry.ports, using: &random)
+                add(any(of: network, using: &random) { .v6($0) }, entry.ports, using: &random)
             case .network6: break
             case .name(let name):
                 for address in names[name]?.addresses4.prefix(1) ?? [] {
@@ -66,9 +77,11 @@ struct OutwardPlan {
                 }
             }
         }
-        for network in Self.special4 { add(.v4(network.anyAddress(using: &random)), nil, using: &random) }
+        for network in Self.special4 {
+            add(any(of: network, using: &random) { .v4($0) }, nil, using: &random)
+        }
         for network in Self.special6 where hasIPv6 {
-            add(.v6(network.anyAddress(using: &random)), nil, using: &random)
+            add(any(of: network, using: &random) { .v6($0) }, nil, using: &random)
         }
         var seen: Set<Outward> = []
         for candidate in candidates where seen.insert(candidate).inserted {
@@ -77,6 +90,17 @@ struct OutwardPlan {
             } else {
                 denied.append(candidate)
             }
+        }
+    }
+}
+
+extension Outward.Address {
+    /// A router may pass it on (ip_route_input_slow, ip6_forward): no packet to 0.0.0.0/8, loopback, a group, 240.0.0.0/4 or a
+    /// link-local address of IPv6 would arrive in the control either, or count as going outwards.
+    fileprivate var isRouted: Bool {
+        switch self {
+        case .v4(let address): (1..<224).contains(address.bits >> 24) && address.bits >> 24 != 127
+        case .v6(let address): address.bits >> 118 != 0x3fa && address.bits >> 120 != 0xff && address.bits > 1
         }
     }
 }

@@ -23,24 +23,27 @@ extension HostNetwork {
         _ spec: NetworkSpec, _ options: VerificationOptions, progress: (Int, Int) -> Void
     ) throws(KernelError) -> Verification {
         let seed = options.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
-        var verification = Verification(seed: seed)
-        for attempt in 1...2 {
-            // A thread of its own, since it stays on one processor.
-            let (result, isSame) = try onThreadOfItsOwn { (_) throws(KernelError) in
-                guard hive_stay_on_processor() == 0 else { throw .last("stay on a processor") }
-                var inspection = try Inspection(&self, spec, options, seed: seed)
-                return try inspection.run(&self, progress)
-            }
-            verification = result
-            if isSame { return verification }
-            if attempt == 1 {
-                verification.notes.append("somebody changed the hive meanwhile, so it was verified again")
-            }
-        }
+        var (verification, isSame) = try inspect(spec, options, seed, progress)
+        if isSame { return verification }
+        (verification, isSame) = try inspect(spec, options, seed, progress)
+        verification.notes.append("somebody changed the hive meanwhile, so it was verified again")
+        if isSame { return verification }
         verification.incidents.append(
             Verification.Incident(
                 outcome: .untested, agent: nil, target: .host, probe: nil,
-                sentence: "could not test for good: somebody keeps changing the hive's rules or links"))
+                sentence: "could not test for good: somebody keeps changing the hive's rules or agents"))
         return verification
+    }
+
+    /// - Returns: the result, and whether the hive was the same all the time.
+    private mutating func inspect(
+        _ spec: NetworkSpec, _ options: VerificationOptions, _ seed: UInt64, _ progress: (Int, Int) -> Void
+    ) throws(KernelError) -> (Verification, isSame: Bool) {
+        // A thread of its own, since it stays on one processor.
+        try onThreadOfItsOwn { (_) throws(KernelError) in
+            guard hive_stay_on_processor() == 0 else { throw .last("stay on a processor") }
+            var inspection = try Inspection(&self, spec, options, seed: seed)
+            return try inspection.run(&self, progress)
+        }
     }
 }

@@ -16,15 +16,23 @@ extension Inspection {
         (65_500...65_534).reversed().first { !spec.gatewayUsers.contains($0) } ?? 65_534
     }
 
+    private static let webPortion = 8
+
     /// Connects to web ports from the host: as root, as the gateway's users, and as another user.
     ///
     /// Root's connections are the control of the stranger's: the same way to the same socket, by the same means.
-    mutating func tryWebPorts(_ prober: Prober) throws(KernelError) -> [WebResult] {
+    mutating func tryWebPorts(_ prober: Prober) -> [WebResult] {
         let agents = chosen.filter { spec.agents[$0].webPort != nil && faults[$0] == nil }
         var results: [WebResult] = []
         // A few at a time, since each has several sockets.
-        for start in stride(from: 0, to: agents.count, by: 32) {
-            results += try tryWebPorts(Array(agents[start..<min(start + 32, agents.count)]), prober)
+        for start in stride(from: 0, to: agents.count, by: Self.webPortion) {
+            let portion = Array(agents[start..<min(start + Self.webPortion, agents.count)])
+            do throws(KernelError) {
+                results += try tryWebPorts(portion, prober)
+            } catch {
+                report(.untested, nil, .web, "could not test web pages: \(error.description)")
+                break
+            }
         }
         return results
     }
