@@ -110,8 +110,7 @@ import Testing
         #expect(try !isStolen(), "after the next apply")
     }
 
-    /// What the bridge has learnt while it could stays for five minutes, and so long a locked port lets it pass: `apply` locks the
-    /// port again, and takes no entry away. The frame table stops it.
+    /// What the bridge has learnt while it could, a locked port would let pass for five minutes: `apply` takes it away.
     @Test func whatTheBridgeHasLearnt() throws {
         let hive = try TwoAgents()
         let attack = try hive.foreignMAC()

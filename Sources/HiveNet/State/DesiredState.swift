@@ -62,7 +62,8 @@ extension Agent {
                 name: LinkName.host(agent: agent.name, prefix: spec.interfacePrefix),
                 alias: Mark.portAlias(agent: agent.name, agent.namespace), group: Mark.group,
                 mac: NetworkSpec.portMAC(agent.address4), mtu: spec.mtu, up: true, bridge: spec.bridge,
-                closed: false, isolated: true, locked: true, learning: false, unicastFlood: false, multicastFlood: false,
+                closed: false, isolated: true, locked: true, learning: false, unicastFlood: false,
+                multicastFlood: false,
                 broadcastFlood: false, bpduGuard: true, hairpin: false, ipv4: .strict(forwarding: false),
                 generatesLinkLocal: false, fdb: [mac]),
             inside: Inside(

@@ -207,7 +207,8 @@ extension Port {
         let port = link.bridgePort
         self.init(
             name: link.name, alias: link.alias, group: link.group, mac: link.mac ?? MACAddress(bits: 0),
-            mtu: link.mtu, up: link.isUp, bridge: bridge, closed: port?.isClosed ?? false, isolated: port?.isolated ?? false,
+            mtu: link.mtu, up: link.isUp, bridge: bridge, closed: port?.isClosed ?? false,
+            isolated: port?.isolated ?? false,
             locked: port == nil ? false : port?.locked, learning: port?.learning ?? true,
             unicastFlood: port?.unicastFlood ?? true, multicastFlood: port?.multicastFlood ?? true,
             broadcastFlood: port?.broadcastFlood ?? true, bpduGuard: port?.bpduGuard ?? false,
