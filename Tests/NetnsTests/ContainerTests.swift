@@ -80,9 +80,12 @@ struct ContainerTests {
             let allowed = attempts.allowed.keys.sorted()
             #expect(try container.fetch(allowed) == allowed.map { .page(attempts.allowed[$0] ?? "") })
         }
-        // One place for what Hive proves by itself: when `hivectl net verify` is there, it runs here, before the boundary goes, on
-        // these containers, and has to find everything blocked; and after it is gone, to find what is open.
+        // What Hive proves by itself, and that it would have seen the difference.
+        let proof = try lab.hivectl("net", "verify")
+        #expect(proof.status == 0 && proof.stdout.contains("The boundary holds"), "\(proof)")
         for layer in TwoAgents.Layer.allCases { try hive.disable(layer) }
+        let open = try lab.hivectl("net", "verify")
+        #expect(open.status == 3 && open.stdout.contains("REACHED"), "\(open)")
         for (container, attempts) in containers {
             let urls = attempts.forbidden.keys.sorted()
             for (url, outcome) in zip(urls, try container.fetch(urls)) {

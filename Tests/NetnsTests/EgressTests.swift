@@ -142,6 +142,36 @@ import Testing
         #expect(try Self.arrivals(hive, hive.alpha, probes) == probes.map { _ in true })
     }
 
+    /// "internet" is none of the ranges of the registries, at their first and last addresses, and all that lies between them.
+    @Test func internetIsNoSpecialRange() throws {
+        let hive = try TwoAgents(configuration: Self.configuration(alpha: "'internet'"), outside: true)
+        // (0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/4 and 255.255.255.255 no kernel routes.)
+        let special = [
+            "10.0.0.0", "10.255.255.255", "100.64.0.0", "100.127.255.255", "169.254.0.0", "169.254.255.255",
+            "172.16.0.0", "172.31.255.255", "192.0.0.0", "192.0.0.255", "192.0.2.0", "192.0.2.255",
+            "192.31.196.0", "192.31.196.255", "192.52.193.0", "192.52.193.255", "192.88.99.0",
+            "192.88.99.255", "192.168.0.0", "192.168.255.255", "192.175.48.0", "192.175.48.255", "198.18.0.0",
+            "198.19.255.255", "198.51.100.0", "198.51.100.255", "203.0.113.0", "203.0.113.255", "240.0.0.0",
+            "255.255.255.254", "100::1", "64:ff9b::a00:1", "64:ff9b:1::1", "1fff:ffff::1", "2001::1",
+            "2001:1ff:ffff::1", "2001:db8::1", "2001:db8:ffff::1", "2002::1", "2002:a00:1::1",
+            "2620:4f:8000::1", "3fff::1", "3fff:fff:ffff::1", "4000::1", "5f00::1", "fc00::1", "fdff::1",
+        ]
+        let ordinary = [
+            "1.0.0.0", "9.255.255.255", "11.0.1.0", "100.63.255.255", "100.128.0.0", "169.253.255.255",
+            "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0", "192.0.3.0", "198.17.255.255",
+            "198.20.0.0", "223.255.255.255", "2000::1", "2001:200::1", "2003::1", "2620:4f:8001::1",
+            "3fff:1000::1", "3ffe::1",
+        ]
+        for (port, transport) in [(UInt16(443), Transport.tcp), (53, .udp)] {
+            let probes =
+                special.map { Probe($0, transport, port, false) }
+                + ordinary.map { Probe($0, transport, port, true) }
+            try check(hive, probes, "internet")
+        }
+        try hive.disable(.early, .forward)
+        try check(hive, special.map { Probe($0, .udp, 53, true) }, "control")
+    }
+
     /// The first and the last address there are, and ranges that end with them.
     @Test func edgesOfTheAddressSpace() throws {
         let all =

@@ -229,6 +229,26 @@ import Testing
         for _ in 0..<600 where try lab.links()["hive-verify"] != nil { usleep(5_000) }
     }
 
+    /// Where an agent can pass for another one, verify does, and the bridge believes it: static entries move too.
+    @Test func whatItHadTheBridgeLearnIsPutBack() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration)
+        try hive.disable(.port, .bridgeTable)
+        func entries() throws -> [Substring] {
+            try hive.lab.must("bridge fdb show br hive0").stdout.split(separator: "\n")
+                .filter { $0.contains("6a:76:0a:4d") }.sorted()
+        }
+        let before = try entries()
+        #expect(before.count == 2)
+        #expect(try hive.lab.verify().reached.contains(.agents))
+        #expect(try entries() == before)
+        // The control: the same frame by hand moves the entry.
+        let frame = hive.udp4(
+            hive.alpha, to: TwoAgents.gateway4, port: 9, sourceMAC: hive.beta.mac, TwoAgents.mark("stolen"))
+        try hive.send(frame, as: hive.alpha)
+        try hive.settle(hive.alpha)
+        #expect(try entries() != before, "control")
+    }
+
     /// Connections through the boundary go on, and the connection table is about as full as before.
     @Test func agentsAreNotDisturbed() throws {
         let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)

@@ -87,7 +87,9 @@ extension Attempt {
 
     /// What really listens on the host, at the address that it listens on; at the bridge's where it is any.
     static func listeners(_ spec: NetworkSpec, _ listeners: [Listener]) -> [Attempt] {
-        listeners.flatMap { listener in
+        // One that is bound to "::" takes IPv4 as well, unless it was told not to, and another one may be bound to 0.0.0.0.
+        var seen: Set<String> = []
+        return listeners.flatMap { listener in
             let content: Frame.Content =
                 listener.transport == .tcp ? .syn(listener.port) : .udp(listener.port)
             func attempt(_ address: some IPAddress, isGateway: Bool) -> Attempt {
@@ -108,7 +110,7 @@ extension Attempt {
                 let address = address.bits == 0 ? gateway6 : address
                 attempts.append(attempt(address, isGateway: address == gateway6))
             }
-            return attempts
+            return attempts.filter { seen.insert($0.words).inserted }
         }
     }
 }

@@ -107,6 +107,7 @@ struct Inspection {
     ) throws(KernelError) {
         let targets = Verification.Target.allCases
         var counts = Counts(try network.filter.readBoundary())
+        let forwarding = try forwarding(&network)
         for (done, target) in targets.enumerated() {
             var ranges: [Int: Range<Int>] = [:]
             var web: [WebResult] = []
@@ -126,7 +127,7 @@ struct Inspection {
             for agent in chosen {
                 guard let range = ranges[agent] else { continue }
                 if target == .allowed {
-                    judgeAllowed(agent, prober, range, &failures)
+                    judgeAllowed(agent, prober, range, difference, &failures)
                 } else {
                     judge(agent, target, prober, range, difference)
                 }
@@ -134,8 +135,39 @@ struct Inspection {
             judge(web, difference)
             try explain(target, prober, outside, &network)
             try explain(failures, prober, outside, &network)
+            if target == .agents { try putBack(forwarding, &network) }
             counts = Counts(try network.filter.readBoundary())
         }
+    }
+
+    private func forwarding(_ network: inout HostNetwork) throws(KernelError) -> [Int32: [MACAddress]] {
+        guard let bridge = observed.bridgeIndex else { return [:] }
+        return try network.route.forwarding(bridge: bridge)
+    }
+
+    /// Where a port lets an agent pass for another one, the bridge has learnt now that the other one is there, static entry or not
+    /// (br_fdb_update): that is put back, so that nobody's packets go astray for having been proved to.
+    private func putBack(
+        _ before: [Int32: [MACAddress]], _ network: inout HostNetwork
+    ) throws(KernelError) {
+        let after = try forwarding(&network)
+        guard after != before else { return }
+        let ours = Set(stations.map(\.mac))
+        func entries(_ those: [Int32: [MACAddress]], notIn others: [Int32: [MACAddress]]) -> [(
+            Int32, MACAddress
+        )] {
+            those.flatMap { port, macs in
+                macs.filter { ours.contains($0) && others[port]?.contains($0) != true }.map { (port, $0) }
+            }
+        }
+        let batch = Batch()
+        for (port, mac) in entries(after, notIn: before) {
+            batch.removeForwarding(mac, port: port, "remove \(mac), which verify had the bridge learn")
+        }
+        for (port, mac) in entries(before, notIn: after) {
+            batch.addForwarding(mac, port: port, "put \(mac) back into the forwarding database")
+        }
+        try network.route.execute(batch)
     }
 
     /// What an apply would change.

@@ -37,11 +37,12 @@ extension Inspection {
     /// What became of one agent's probes to where it may go.
     /// - Parameter failures: is given the position of each incident that is a failure, with its agent and attempt.
     mutating func judgeAllowed(
-        _ agent: Int, _ prober: Prober, _ range: Range<Int>,
+        _ agent: Int, _ prober: Prober, _ range: Range<Int>, _ counts: Counts,
         _ failures: inout [(incident: Int, agent: Int, attempt: Int)]
     ) {
         let name = stations[agent].name
         var cell = Verification.Cell()
+        var excess = counts.excess(of: name)
         for index in range {
             cell.probes += 1
             let attempt = attempts[Int(prober.shots[index].attempt)]
@@ -57,6 +58,14 @@ extension Inspection {
                     .untested, agent, .allowed,
                     "could not test whether \(name) reaches \(attempt.words): a datagram need not be answered"
                 )
+            } else if excess > 0 {
+                // Its own connections may have used up what the policy grants: no fault of the boundary.
+                excess -= 1
+                cell.untested += 1
+                report(
+                    .untested, agent, .allowed,
+                    "could not test whether \(name) reaches \(attempt.words): it has as many connections, or sends as much, "
+                        + "as its policy allows")
             } else {
                 cell.failed += 1
                 let how =
@@ -113,7 +122,10 @@ extension Inspection {
             let before = Counts(try network.filter.readBoundary())
             let range = try fire(failure.agent, [(failure.attempt, nil)], prober, outside, &network)
             let counters = Counts(try network.filter.readBoundary()).since(before)
-                .of(stations[failure.agent].name, .denied).map(\.0)
+                .of(
+                    stations[failure.agent].name,
+                    attempts[failure.attempt].service == nil ? .denied : .listeners
+                ).map(\.0)
             let isAnswered = range.contains {
                 prober.answered.contains(UInt32($0)) || prober.arrivals[UInt32($0)] == .host
             }
@@ -174,6 +186,9 @@ struct Counts {
         }
         return difference
     }
+
+    /// Packets of an agent's that were more than its policy allows.
+    func excess(of agent: String) -> Int { Int(clamping: packets[agent]?[.excess] ?? 0) }
 
     /// Those that can have moved for a target, the likeliest first: an agent that has traffic of its own moves others.
     func of(_ agent: String, _ target: Verification.Target) -> [(String, Int)] {
