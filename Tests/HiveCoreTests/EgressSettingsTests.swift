@@ -3,7 +3,7 @@ import Testing
 
 @testable import HiveCore
 
-@Suite struct EgressTests {
+@Suite struct EgressSettingsTests {
     private static func egress(_ text: String) throws -> Egress {
         try #require(try hive("{ agents: { a: { egress: \(text) } } }").agents.first).egress
     }

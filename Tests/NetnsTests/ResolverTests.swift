@@ -6,7 +6,7 @@ import Testing
 
 /// Names in egress policies: what the host's resolver makes of what a name server says, good or bad. The server is ours, in the
 /// lab's namespace; the questions go over its loopback.
-@Suite struct NamesTests {
+@Suite struct ResolverTests {
     private typealias Record = NameServer.Record
 
     // MARK: Lifetimes
