@@ -26,6 +26,8 @@ struct Verified: CustomStringConvertible {
     var description: String {
         "exit \(status)\n"
             + report.incidents.map { "\($0.outcome.rawValue): \($0.sentence)" }.joined(separator: "\n")
+            + report.findings.filter { $0.severity != .fine }
+            .map { "\n\($0.severity.rawValue): \($0.check): \($0.sentence)" }.joined()
             + "\n\(report.agents)\n\(report.notes)\n\(stderr)"
     }
 }
