@@ -72,6 +72,25 @@ import Testing
         #expect(verified.report.agents["alpha"]?.values.allSatisfy { $0.blocked == 0 } ?? true, "\(verified)")
     }
 
+    /// One that can make others of them proves nothing either, for good or ill: neither that they are stopped, nor that they arrive.
+    @Test(arguments: [
+        "ip daddr 10.77.0.1 udp dport != 53 udp dport set 53", "tcp sport 20000-32000 ip daddr set 10.1.2.3",
+    ])
+    func anAgentThatChangesItsProbes(_ rule: String) throws {
+        let hive = try TwoAgents(
+            configuration: EgressTests.configuration(alpha: #"{ host: ["53/udp"] }"#), outside: true)
+        let server = try hive.hostUDP(53)
+        let rules =
+            "add table netdev own; add chain netdev own out { type filter hook egress device eth0 priority 0; }; "
+            + "add rule netdev own out \(rule)"
+        let result = try hive.lab.agent("alpha") { try Command.run(["nft", rules]) }
+        #expect(result.status == 0, "\(result)")
+        let verified = try hive.lab.verify("alpha")
+        #expect(verified.status == Verified.unproven && verified.reached.isEmpty, "\(verified)")
+        #expect(verified.has(.untested, "drops or changes them"), "\(verified)")
+        withExtendedLifetime(server) {}
+    }
+
     @Test func noHiveAtAll() throws {
         let lab = try Lab()
         try lab.write(configuration: VerifyTests.configuration)
@@ -186,6 +205,23 @@ import Testing
         #expect(dead.status == Verified.breached)
         #expect(dead.has(.failed, "alpha may reach \(there), but no answer came"), "\(dead)")
         withExtendedLifetime(listener) {}
+    }
+
+    /// A hole that none of the probes goes through: what was stopped proves nothing then.
+    @Test(arguments: [
+        "add element inet hive service4 { 10.77.0.2 . udp . 5000 }",
+        "add element inet hive allow4_internet { 10.9.9.0-10.9.9.255 . 0-255 . 0-65535 }",
+        "insert rule inet hive to_host udp dport 5000 accept; insert rule inet hive tracked udp dport 5000 accept; "
+            + "insert rule inet hive input udp dport 5000 accept",
+    ])
+    func aNarrowHoleIsNotCalledSafe(_ hole: String) throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)
+        #expect(try hive.lab.verify().status == VerifyTests.good)
+        try hive.lab.nft(hole)
+        let verified = try hive.lab.verify()
+        #expect(verified.status == Verified.unproven, "\(verified)")
+        try hive.lab.apply()
+        #expect(try hive.lab.verify().status == VerifyTests.good)
     }
 
     // MARK: No trace

@@ -17,6 +17,14 @@ public struct Change: Sendable, CustomStringConvertible {
     public let agent: String?
     let step: Step
 
+    /// About what the boundary lets through: rules, elements, a port that is no agent's.
+    var isOfTheRules: Bool {
+        switch step {
+        case .tables, .addElement, .removeElement, .evict: true
+        default: false
+        }
+    }
+
     public var description: String {
         let what = [object, detail].filter { !$0.isEmpty }.joined(separator: " ")
         return "\(kind.rawValue) \(what)\(reason.isEmpty ? "" : " (\(reason))")"

@@ -221,6 +221,9 @@ extension Inspection {
         let others = 48
         let most = 2 * (OpenFiles.portion(most: stations.count + others) - others)
         let (spec, stations) = (spec, stations)
+        let ports = spec.agents.map { agent in
+            observed.state.agents[agent.name]?.port.flatMap { observed.linkIndexes[$0.name] } ?? 0
+        }
         var faults = faults
         let senders = try onThreadOfItsOwn { (switcher) throws(KernelError) -> [Prober.Sender?] in
             var senders: [Prober.Sender?] = []
@@ -230,7 +233,7 @@ extension Inspection {
                     do throws(KernelError) {
                         guard index < most else { throw KernelError("open a packet socket", code: EMFILE) }
                         let socket = try PacketSocket.onLink(of: agent, .frames(magic), switcher)
-                        sender = Prober.Sender(stations[index], socket)
+                        sender = Prober.Sender(stations[index], socket, port: ports[index])
                     } catch {
                         faults[index] = error.description
                     }

@@ -10,7 +10,8 @@ extension HostNetwork {
     /// capability in the user namespace that owns the *target*. A process in a user namespace of its own has no power over the
     /// host's, whatever sets it holds in its own. So what counts is the pair of user namespace and sets.
     ///
-    /// A process's first thread stands for all of its threads.
+    /// Every thread counts: each has sets and a network namespace of its own, and the first may have ended. So does who shares a PID
+    /// namespace with a process in an agent's namespace, wherever else its network is: its sockets may be of another one.
     mutating func auditCapabilities(_ observed: NetworkObservation) throws(KernelError) -> [Finding] {
         var agents: [UInt64: String] = [:]
         for (agent, namespace) in observed.host.namespaces { agents[namespace.inode] = agent }
@@ -24,23 +25,47 @@ extension HostNetwork {
             ]
         }
         var survey = Survey()
+        let host = processes.ownNamespace("net")
+        /// By PID namespace: whose container that is.
+        var containers: [ProcessDirectory.Link: String] = [:]
+        var elsewhere: [(id: Int32, thread: Int32, container: ProcessDirectory.Link)] = []
+        func add(_ id: Int32, _ thread: Int32, of agent: String) -> Bool {
+            guard let record = processes.record(of: id, thread: thread), record.hasMemory else {
+                return false
+            }
+            survey.add(
+                record, id, of: agent,
+                userNamespaceIsOwn: processes.namespace("user", of: id, thread: thread) != own.0,
+                isTheHosts: processes.namespace("pid", of: id, thread: thread) == own.1)
+            return true
+        }
         try processes.forEach { id throws(KernelError) in
-            let namespace = processes.namespace("net", of: id)
-            switch namespace {
-            case .gone: return
-            case .denied:
+            let first = processes.namespace("net", of: id)
+            // Whose first thread is in the host's network is the host's own, whatever namespaces its other threads look into: Hive
+            // itself does.
+            if first == host { return }
+            if first == .denied {
                 // Kernel threads may not be looked at either without privileges.
                 if let record = processes.record(of: id), record.hasMemory {
                     survey.unseen.append("\(id) (\(record.command))")
                 }
                 return
-            case .inode(let inode):
-                guard let agent = agents[inode], let record = processes.record(of: id), record.hasMemory
-                else { return }
-                survey.add(
-                    record, id, of: agent, userNamespaceIsOwn: processes.namespace("user", of: id) != own.0,
-                    isTheHosts: processes.namespace("pid", of: id) == own.1)
             }
+            for thread in processes.threads(of: id) {
+                guard case .inode(let inode) = processes.namespace("net", of: id, thread: thread) else {
+                    continue
+                }
+                let container = processes.namespace("pid", of: id, thread: thread)
+                if let agent = agents[inode] {
+                    if add(id, thread, of: agent), container != own.1 { containers[container] = agent }
+                } else if container != own.1 {
+                    elsewhere.append((id, thread, container))
+                }
+            }
+        }
+        // Who has left for a network namespace of its own may have kept a socket of the agent's.
+        for (id, thread, container) in elsewhere {
+            if let agent = containers[container] { _ = add(id, thread, of: agent) }
         }
         // There always is a first process: who cannot see it sees none but its own (the mount option hidepid of /proc).
         if processes.namespace("net", of: 1) == .gone { survey.hidesProcesses = true }
@@ -51,9 +76,9 @@ extension HostNetwork {
 /// What was found in all of /proc.
 private struct Survey {
     /// Processes in agents' namespaces.
-    var count = 0
+    private var all: Set<Int32> = []
     /// Those of them with a user namespace of their own.
-    var separate = 0
+    private var separate: Set<Int32> = []
     var unseen: [String] = []
     var hidesProcesses = false
     /// Processes in words, by what there is to say of them.
@@ -73,16 +98,18 @@ private struct Survey {
     mutating func add(
         _ record: ProcessRecord, _ id: Int32, of agent: String, userNamespaceIsOwn: Bool, isTheHosts: Bool
     ) {
-        count += 1
+        all.insert(id)
         if userNamespaceIsOwn {
-            separate += 1
+            separate.insert(id)
             return
         }
         func add(_ power: Power, _ capability: Capability) {
             guard capability.isIn(record.attainable) else { return }
             let way = capability.isIn(record.permitted) ? "" : ", by executing a privileged program"
-            found[Remark(agent: agent, power: power, isTheHosts: isTheHosts), default: []].append(
-                "process \(id) (\(record.command)\(way))")
+            let remark = Remark(agent: agent, power: power, isTheHosts: isTheHosts)
+            let words = "process \(id) (\(record.command)\(way))"
+            // Once for all its threads.
+            if found[remark]?.contains(words) != true { found[remark, default: []].append(words) }
         }
         add(.netAdmin, .netAdmin)
         // Less than that is worth no word besides it.
@@ -139,7 +166,7 @@ private struct Survey {
         return [
             .fine(
                 "capabilities",
-                "of \(counted(count, "process", "processes")) in agents' namespaces, \(separate) in user namespaces of their "
+                "of \(counted(all.count, "process", "processes")) in agents' namespaces, \(separate.count) in user namespaces of their "
                     + "own, none can have power over the host's links")
         ]
     }

@@ -50,7 +50,9 @@ final class ControlHive {
                 })
         }
         outside = sockets.removeLast()
-        senders = zip(agents, sockets).map { Prober.Sender($0, $1) }
+        senders = zip(agents, sockets).enumerated().map { position, pair in
+            Prober.Sender(pair.0, pair.1, port: Builder.firstPort + Int32(position))
+        }
     }
 }
 
@@ -86,7 +88,7 @@ private struct Builder: ~Copyable {
     /// Indexes that are free in a namespace in which there is only loopback.
     let bridge: Int32 = 10
     private let uplink: Int32 = 11
-    private let firstPort: Int32 = 12
+    static let firstPort: Int32 = 12
 
     init(_ spec: NetworkSpec, hasIPv6: Bool) throws(KernelError) {
         self.spec = spec
@@ -120,7 +122,7 @@ private struct Builder: ~Copyable {
         batch.raise("lo", index: 1)
         batch.createPlainBridge(spec.bridge, mac: spec.bridgeMAC, mtu: spec.mtu, index: bridge)
         for (position, (agent, namespace)) in zip(agents, namespaces).enumerated() {
-            let index = firstPort + Int32(position)
+            let index = Self.firstPort + Int32(position)
             batch.createPair(
                 "control\(position)", index: index, bridge: bridge, peerMAC: agent.mac,
                 namespace: namespace.descriptor)

@@ -20,6 +20,12 @@ struct Frame {
         append(type)
     }
 
+    /// As a packet socket sees it: the kernel takes the tag off first (`skb_vlan_untag`).
+    var octetsWithoutTag: [UInt8] {
+        octets.count > 16 && octets[12] == 0x81 && octets[13] == 0
+            ? Array(octets[..<12] + octets[16...]) : octets
+    }
+
     mutating func append(_ number: some FixedWidthInteger) {
         withUnsafeBytes(of: number.bigEndian) { octets.append(contentsOf: $0) }
     }

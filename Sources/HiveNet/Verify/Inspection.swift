@@ -89,7 +89,7 @@ struct Inspection {
             guard let fault = faults[agent] else { continue }
             // It has its place in the result, without a probe.
             if result.agents[stations[agent].name] == nil { result.agents[stations[agent].name] = [:] }
-            report(.untested, agent, .host, "could not test \(stations[agent].name): \(fault)")
+            report(.untested, agent, .host, probe: fault, "could not test \(stations[agent].name): \(fault)")
         }
         let after = (try network.filter.readBoundary(), try links(&network))
         return (finished(), before.0.boundary == after.0.boundary && before.1 == after.1)
@@ -167,19 +167,36 @@ struct Inspection {
         for (port, mac) in entries(before, notIn: after) {
             batch.addForwarding(mac, port: port, "put \(mac) back into the forwarding database")
         }
-        try network.route.execute(batch)
+        do throws(KernelError) {
+            try network.route.execute(batch)
+        } catch {
+            // A port has gone meanwhile: an agent that takes its end away ends nobody's proof.
+            guard error.code == ENODEV else { throw error }
+        }
     }
 
     /// What an apply would change.
-    private func drift() throws(KernelError) -> [Finding] {
+    ///
+    /// Probes try a few of the packets that there are. Where the rules are others than they should be, that these were stopped
+    /// proves nothing of the rest.
+    private mutating func drift() throws(KernelError) -> [Finding] {
         let changes = plan(desired: try NetworkState(spec), observed: observed)
         guard let first = changes.first else { return [] }
-        let more = changes.count > 1 ? ", and \(changes.count - 1) more" : ""
+        func words(_ change: Change, of count: Int) -> String {
+            "\(change.object) \(change.detail) (\(change.reason))"
+                + (count > 1 ? ", and \(count - 1) more" : "")
+        }
+        let ours = changes.filter(\.isOfTheRules)
+        if let first = ours.first, observed.bridgeIndex != nil {
+            report(
+                .untested, nil, .host,
+                "could not test for good: the rules are not those of the configuration, and may let through what no "
+                    + "probe tries: \(words(first, of: ours.count))")
+        }
         return [
             Finding(
                 .warning, "drift",
-                "the kernel differs from the configuration: \(first.object) \(first.detail) (\(first.reason))\(more)"
-            )
+                "the kernel differs from the configuration: \(words(first, of: changes.count))")
         ]
     }
 

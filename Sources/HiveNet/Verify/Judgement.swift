@@ -5,6 +5,7 @@ extension Inspection {
     ) {
         let name = stations[agent].name
         var cell = Verification.Cell()
+        let range = leaveOutMangled(range, agent, target, prober, &cell)
         for index in range {
             cell.probes += 1
             let answered = prober.answered.contains(UInt32(index))
@@ -23,15 +24,33 @@ extension Inspection {
             // Those that were not seen before its link failed prove nothing.
             cell.untested = cell.probes - cell.reached
         } else {
-            cell.unexplained = cell.count(cell.probes - cell.reached, by: counts.of(name, target))
+            cell.unexplained = cell.count(range.count - cell.reached, by: counts.of(name, target))
             if cell.unexplained > 0 {
                 report(
                     .unexplained, agent, target, probe: "unexplained",
-                    "\(cell.unexplained) of \(cell.probes) probes of \(name) did not arrive, but no counter of ours moved"
+                    "\(cell.unexplained) of \(range.count) probes of \(name) did not arrive, but no counter of ours moved"
                 )
             }
         }
         add(cell, agent, target)
+    }
+
+    /// Takes out the probes that did not come out of the agent's link as they were sent, wherever they arrived: an agent that may
+    /// set rules in its own namespace can drop them there, or make others of them.
+    private mutating func leaveOutMangled(
+        _ range: Range<Int>, _ agent: Int, _ target: Verification.Target, _ prober: Prober,
+        _ cell: inout Verification.Cell
+    ) -> [Int] {
+        let whole = range.filter { prober.emerged.contains(UInt32($0)) }
+        let mangled = range.count - whole.count
+        guard mangled > 0, faults[agent] == nil else { return faults[agent] == nil ? whole : Array(range) }
+        cell.probes += mangled
+        cell.untested += mangled
+        report(
+            .untested, agent, target, probe: "mangled",
+            "could not test \(mangled) of \(range.count) probes of \(stations[agent].name): they do not come out of its link as "
+                + "they were sent; something in its namespace drops or changes them")
+        return whole
     }
 
     /// What became of one agent's probes to where it may go.
@@ -42,6 +61,7 @@ extension Inspection {
     ) {
         let name = stations[agent].name
         var cell = Verification.Cell()
+        let range = leaveOutMangled(range, agent, .allowed, prober, &cell)
         var excess = counts.excess(of: name)
         for index in range {
             cell.probes += 1

@@ -9,8 +9,16 @@ struct PacketFilter {
 
     /// Lets pass what has one of these words, in network byte order, at its place. A packet that ends before a place does
     /// not pass (bpf_internal_load_pointer_neg_helper, `ret 0`), so places are tried from the front to the back.
-    init(anyOf words: [(offset: Int32, word: UInt32)]) {
+    ///
+    /// - Parameter link: by index; what comes in on it does not pass.
+    init(anyOf words: [(offset: Int32, word: UInt32)], exceptOn link: Int32? = nil) {
         let words = words.sorted { $0.offset < $1.offset }
+        if let link {
+            append(BPF_LD | BPF_W | BPF_ABS, UInt32(bitPattern: SKF_AD_OFF + SKF_AD_IFINDEX))
+            // Over all that follows but the refusal.
+            append(
+                BPF_JMP | BPF_JEQ | BPF_K, UInt32(bitPattern: link), then: UInt8(2 * words.count))
+        }
         for (index, (offset, word)) in words.enumerated() {
             append(BPF_LD | BPF_W | BPF_ABS, UInt32(bitPattern: offset))
             // Over the rest, two instructions each, and over the refusal, to the end.
@@ -37,6 +45,14 @@ struct PacketFilter {
     static func packets(_ magic: UInt32) -> PacketFilter {
         PacketFilter(
             anyOf: Cookie.places.map { (SKF_NET_OFF + Int32($0 - Cookie.networkOffset), magic) })
+    }
+
+    /// Probes, and barriers, as they come out of agents' links. Not on the bridge, where they would be seen once more.
+    static func framesAndBarriers(
+        _ magic: UInt32, _ barrier: UInt32, exceptOn bridge: Int32
+    ) -> PacketFilter {
+        PacketFilter(
+            anyOf: Cookie.places.map { (Int32($0), magic) } + [(42, barrier)], exceptOn: bridge)
     }
 
     /// Barriers, which are ARP messages.

@@ -35,6 +35,13 @@ final class PacketSocket {
         _ = setsockopt(number, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, 4)
         // Past the queueing disciplines of whoever owns the namespace; and what an egress hook drops is an error (packet_xmit).
         _ = setsockopt(number, SOL_PACKET, PACKET_QDISC_BYPASS, &on, 4)
+        // A portion of probes on several links at a time; more than the system's limit needs CAP_NET_ADMIN over the host.
+        if link == 0 {
+            var room: Int32 = 1 << 20
+            if setsockopt(number, SOL_SOCKET, SO_RCVBUFFORCE, &room, 4) != 0 {
+                _ = setsockopt(number, SOL_SOCKET, SO_RCVBUF, &room, 4)
+            }
+        }
         var address = sockaddr_ll()
         address.sll_family = UInt16(AF_PACKET)
         address.sll_protocol = UInt16(ETH_P_ALL).bigEndian
@@ -108,6 +115,28 @@ final class PacketSocket {
                 return
             }
             guard try body(UnsafeRawBufferPointer(start: buffer, count: count)) else { return }
+        }
+    }
+
+    /// The same, with the index of the link that each frame came in on.
+    func receiveFrames(
+        _ body: (UnsafeRawBufferPointer, _ link: Int32) throws(KernelError) -> Bool
+    ) throws(KernelError) {
+        while true {
+            var from = sockaddr_ll()
+            var length = socklen_t(MemoryLayout<sockaddr_ll>.size)
+            let count = withUnsafeMutablePointer(to: &from) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    recvfrom(number, buffer, Self.room, 0, $0, &length)
+                }
+            }
+            guard count >= 0 else {
+                if errno == EINTR || errno == ENETDOWN { continue }
+                return
+            }
+            guard try body(UnsafeRawBufferPointer(start: buffer, count: count), from.sll_ifindex) else {
+                return
+            }
         }
     }
 

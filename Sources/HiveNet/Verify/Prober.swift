@@ -14,12 +14,15 @@ final class Prober {
     final class Sender {
         let station: Station
         let socket: PacketSocket
+        /// The host's end of its link, by index.
+        fileprivate let port: Int32
         /// Nothing of this agent can be tested any more.
         fileprivate(set) var fault: String?
 
-        init(_ station: Station, _ socket: PacketSocket) {
+        init(_ station: Station, _ socket: PacketSocket, port: Int32) {
             self.station = station
             self.socket = socket
+            self.port = port
         }
     }
 
@@ -28,7 +31,7 @@ final class Prober {
         /// Raw sockets behind the input hook, with the offset of the transport's header and its protocol. IPv6's raw sockets get
         /// no IP header.
         var raw: [(socket: PacketSocket, hasHeader: Bool, number: UInt8)] = []
-        /// Sees barriers as they come in, on whichever link.
+        /// Sees probes and barriers as they come in, on whichever link but the bridge.
         var tap: PacketSocket
     }
 
@@ -61,7 +64,11 @@ final class Prober {
     private(set) var arrivals: [UInt32: Place] = [:]
     /// Shots that an answer came back for.
     private(set) var answered: Set<UInt32> = []
-    private var barriers: UInt32 = 0
+    /// Shots that came out of the agent's link, on the host's end, octet for octet as they were sent: what an agent's own rules
+    /// change or drop on the way is no test of ours.
+    private(set) var emerged: Set<UInt32> = []
+    /// Those of the portion under way that have not yet.
+    private var underWay: [UInt32: [UInt8]] = [:]
 
     /// Barriers go by another word than probes.
     static func barrierMagic(_ magic: UInt32) -> UInt32 { ~magic }
@@ -113,6 +120,7 @@ final class Prober {
                 let frame = attempts[attempt].build(
                     from.station, other.map { stations[$0] } ?? from.station, cookie)
                 guard send(frame, from) else { break }
+                underWay[cookie.index] = frame.octetsWithoutTag
                 shots.append(
                     Shot(sender: Int32(sender), attempt: Int32(attempt), other: Int32(other ?? -1)))
             }
@@ -123,6 +131,7 @@ final class Prober {
                 try settle(from, crossings)
                 try collect(since: start)
             }
+            underWay.removeAll(keepingCapacity: true)
         }
         return first..<shots.count
     }
@@ -158,20 +167,24 @@ final class Prober {
     /// Returns when all that was sent has been received or dropped.
     private func settle(_ sender: Sender, _ crossings: Int) throws(KernelError) {
         for _ in 0...crossings {
-            barriers &+= 1
-            let wanted = barriers
+            // Drawn at random: an agent sees what is sent on its link, and must not make up the next one.
+            let wanted = UInt32.random(in: .min ... .max)
+            let magic = Self.barrierMagic(magic)
             // What every agent may ask, and what counts as nothing: who the gateway is.
             var frame = Frame(to: gateway.mac, from: sender.station.mac, type: Frame.arpType)
             frame.arp(
                 isRequest: true, sender: (sender.station.mac, sender.station.address4),
                 target: (MACAddress(bits: 0), gateway.address))
-            frame.append(Self.barrierMagic(magic))
+            frame.append(magic)
             frame.append(wanted)
             guard sender.fault == nil, send(frame, sender) else { return }
             var isSeen = false
             repeat {
-                try host.tap.receive { (frame) throws(KernelError) in
-                    isSeen = frame.count >= 50 && frame.number32(46) == wanted
+                try host.tap.receiveFrames { (frame, link) throws(KernelError) in
+                    guard link == sender.port else { return true }
+                    isSeen =
+                        frame.count >= 50 && frame.number32(42) == magic && frame.number32(46) == wanted
+                    if !isSeen { emerge(frame) }
                     return !isSeen
                 }
             } while !isSeen && host.tap.wait(milliseconds: Self.patience)
@@ -183,6 +196,14 @@ final class Prober {
     }
 
     // MARK: Receiving
+
+    private func emerge(_ frame: UnsafeRawBufferPointer) {
+        guard case .probe(let index) = Sighting(frame: frame, magic: magic), let sent = underWay[index],
+            sent.elementsEqual(frame)
+        else { return }
+        emerged.insert(index)
+        underWay[index] = nil
+    }
 
     /// Looks at every receiving end, without waiting.
     /// - Returns: whether something was answered.

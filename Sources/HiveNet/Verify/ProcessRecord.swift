@@ -76,14 +76,11 @@ struct ProcessDirectory: ~Copyable {
     /// Calls a closure with the id of each process there is. Those that begin meanwhile may be missed.
     func forEach(_ body: (Int32) throws(KernelError) -> Void) throws(KernelError) {
         while let entry = readdir(directory) {
-            let id = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { Int32(String(cString: $0)) }
-            }
-            if let id { try body(id) }
+            if let id = Self.number(entry) { try body(id) }
         }
     }
 
-    enum Link: Equatable {
+    enum Link: Hashable {
         case inode(UInt64)
         /// The process has ended.
         case gone
@@ -91,8 +88,35 @@ struct ProcessDirectory: ~Copyable {
         case denied
     }
 
-    /// - Parameter kind: `net`, `user`, `pid` …
-    func namespace(_ kind: String, of process: Int32) -> Link { link("\(process)/ns/\(kind)") }
+    /// - Parameters:
+    ///   - kind: `net`, `user`, `pid` …
+    ///   - thread: nil for the first.
+    func namespace(_ kind: String, of process: Int32, thread: Int32? = nil) -> Link {
+        link("\(Self.path(process, thread))/ns/\(kind)")
+    }
+
+    private static func path(_ process: Int32, _ thread: Int32?) -> String {
+        thread.map { "\(process)/task/\($0)" } ?? "\(process)"
+    }
+
+    /// The threads of a process: each has capabilities and a network namespace of its own. The first may have ended before the others.
+    func threads(of process: Int32) -> [Int32] {
+        var status = stat()
+        // A directory has two links, and one more for each in it (proc_task_getattr): most processes have one thread.
+        guard fstatat(dirfd(directory), "\(process)/task", &status, 0) == 0, status.st_nlink > 3,
+            let tasks = opendir("/proc/\(process)/task")
+        else { return [process] }
+        defer { closedir(tasks) }
+        var threads: [Int32] = []
+        while let entry = readdir(tasks) { if let id = Self.number(entry) { threads.append(id) } }
+        return threads
+    }
+
+    private static func number(_ entry: UnsafeMutablePointer<dirent>) -> Int32? {
+        withUnsafePointer(to: &entry.pointee.d_name) {
+            $0.withMemoryRebound(to: CChar.self, capacity: 256) { Int32(String(cString: $0)) }
+        }
+    }
 
     /// The calling thread's own. (`/proc/self` is the process's first thread.)
     func ownNamespace(_ kind: String) -> Link { link("thread-self/ns/\(kind)") }
@@ -108,9 +132,10 @@ struct ProcessDirectory: ~Copyable {
         }
     }
 
-    /// - Returns: nil if the process has ended, or nothing of it may be read.
-    func record(of process: Int32) -> ProcessRecord? {
-        textOfFile("/proc/\(process)/status").flatMap { ProcessRecord(status: $0) }
+    /// - Parameter thread: nil for the first.
+    /// - Returns: nil if it has ended, or nothing of it may be read.
+    func record(of process: Int32, thread: Int32? = nil) -> ProcessRecord? {
+        textOfFile("/proc/\(Self.path(process, thread))/status").flatMap { ProcessRecord(status: $0) }
     }
 }
 

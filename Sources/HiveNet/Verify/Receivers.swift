@@ -5,7 +5,9 @@ extension Prober.Host {
     /// Opens the host's receiving ends in the calling thread's namespace.
     /// - Parameter bridge: its index. The groups of mDNS are joined on it, so that what is sent to them would be received.
     init(magic: UInt32, bridge: Int32, hasIPv6: Bool) throws(KernelError) {
-        self.init(tap: try PacketSocket(link: 0, .barriers(Prober.barrierMagic(magic))))
+        self.init(
+            tap: try PacketSocket(
+                link: 0, .framesAndBarriers(magic, Prober.barrierMagic(magic), exceptOn: bridge)))
         let filter = PacketFilter.packets(magic)
         let odd = [IPProtocol.gre, IPProtocol.esp, IPProtocol.sctp]
         for number in [IPProtocol.tcp, IPProtocol.udp, IPProtocol.icmp] + odd {
