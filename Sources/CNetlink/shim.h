@@ -17,6 +17,7 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/capability.h>
+#include <linux/bpf.h>
 #include <linux/fib_rules.h>
 #include <linux/filter.h>
 #include <linux/if.h>
@@ -45,6 +46,18 @@ static inline int hive_unshare(int flags) { return (int)syscall(SYS_unshare, fla
 
 /// NS_GET_NSTYPE of ioctl_ns(2): a macro that clang does not import.
 static inline unsigned long hive_ns_get_nstype(void) { return NS_GET_NSTYPE; }
+
+/// BPF_TCX_INGRESS and BPF_TCX_EGRESS of enum bpf_attach_type, Linux 6.6: newer than some distributions' headers.
+enum { HIVE_BPF_TCX_INGRESS = 46, HIVE_BPF_TCX_EGRESS = 47 };
+
+/// How many BPF programs a link has at that place: bpf(2), BPF_PROG_QUERY. -1 with errno, EINVAL where the kernel has no such place.
+static inline int hive_bpf_programs(int ifindex, int place) {
+    union bpf_attr query = {0};
+    query.query.target_fd = (unsigned)ifindex;
+    query.query.attach_type = (unsigned)place;
+    if (syscall(SYS_bpf, BPF_PROG_QUERY, &query, sizeof query) != 0) return -1;
+    return (int)query.query.prog_cnt;
+}
 
 /// The calling thread stays on the processor that it is on: getcpu(2), sched_setaffinity(2), by number as above.
 static inline int hive_stay_on_processor(void) {

@@ -14,7 +14,7 @@ import Testing
     @Test func aFreshHive() throws {
         let lab = try Self.makeLab()
         let findings = try lab.audit()
-        let checks = ["namespace", "capabilities", "links", "sysctl", "firewall", "headroom"]
+        let checks = ["namespace", "capabilities", "links", "sysctl", "firewall", "programs", "headroom"]
         #expect(Set(findings.map(\.check)) == Set(checks))
         for check in checks where check != "capabilities" {
             #expect(findings.faults(check) == [], "\(check)")

@@ -87,7 +87,7 @@ import Testing
         #expect(alarms.allSatisfy { $0.agent == "alpha" })
         process.end()
         // Its children end with it, a moment later.
-        for _ in 0..<400 where try !Self.alarms(lab).isEmpty { usleep(5_000) }
+        try wait { try !Self.alarms(lab).isEmpty }
         #expect(try Self.alarms(lab) == [])
     }
 

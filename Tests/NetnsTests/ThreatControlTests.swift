@@ -127,7 +127,7 @@ import Testing
             try say()
             return try lab.must("bridge link show dev hv-alpha").stdout.contains("state disabled")
         }
-        for _ in 0..<20 where try !isCutOff() { usleep(10_000) }
+        try wait { try !isCutOff() }
         #expect(try isCutOff())
         #expect(try root() == own)
         // It has cut off itself, and nobody else.

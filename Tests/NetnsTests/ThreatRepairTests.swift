@@ -158,7 +158,7 @@ import Testing
         #expect(try lab.links()["hv-gamma"] == nil, "nothing is made where the rules are not")
         // The control: an owner's table goes with it, and it was this one that kept the packet away.
         owner.end()
-        for _ in 0..<500 where try lab.nft("list tables").stdout.contains("inet hive") { usleep(10_000) }
+        try wait { try lab.nft("list tables").stdout.contains("inet hive") }
         #expect(try hive.arrives(attacks[0]), "control")
         try lab.apply()
         for attack in attacks { #expect(try !hive.arrives(attack), "done at last: \(attack.name)") }

@@ -262,7 +262,7 @@ import Testing
     }
 
     private static func waitUntilGone(_ lab: Lab) throws {
-        for _ in 0..<600 where try lab.links()["hive-verify"] != nil { usleep(5_000) }
+        try wait { try lab.links()["hive-verify"] != nil }
     }
 
     /// Where an agent can pass for another one, verify does, and the bridge believes it: static entries move too.

@@ -8,6 +8,7 @@ enum VethScope {}
 enum BridgeScope {}
 enum BridgePortScope {}
 enum AddressFamilyScope {}
+enum XDPScope {}
 enum INETScope {}
 enum INET6Scope {}
 
@@ -41,6 +42,13 @@ extension Attribute where Scope == LinkScope, Value == MACAddress {
 }
 extension Attribute where Scope == LinkScope, Value == Nested<LinkInfoScope> {
     static var linkInfo: Self { .init(IFLA_LINKINFO, "IFLA_LINKINFO") }
+}
+extension Attribute where Scope == LinkScope, Value == Nested<XDPScope> {
+    static var xdp: Self { .init(IFLA_XDP, "IFLA_XDP") }
+}
+extension Attribute where Scope == XDPScope, Value == UInt8 {
+    /// `XDP_ATTACHED_NONE` and so on.
+    static var attached: Self { .init(IFLA_XDP_ATTACHED, "IFLA_XDP_ATTACHED") }
 }
 extension Attribute where Scope == LinkScope, Value == Nested<AddressFamilyScope> {
     static var addressFamilies: Self { .init(IFLA_AF_SPEC, "IFLA_AF_SPEC") }

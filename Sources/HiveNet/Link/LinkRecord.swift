@@ -14,6 +14,8 @@ struct LinkRecord {
     let isLoopback: Bool
     /// The bridge's index, or nil.
     let master: UInt32?
+    /// A program sees what comes in before the kernel does.
+    let hasXDP: Bool
     /// Of a veth: the other end's index in its namespace.
     let peerIndex: UInt32?
     /// The number, in the socket's namespace, of the other one that the link leads to: where the other end of a veth is, or the
@@ -56,6 +58,7 @@ struct LinkRecord {
         mac = attributes[.address]
         mtu = attributes[.mtu] ?? 0
         peerIndex = attributes[.peerIndex]
+        hasXDP = attributes[.xdp][.attached] ?? 0 != 0
         peerNamespace = attributes[.peerNamespace]
         let families = attributes[.addressFamilies]
         ipv4 = IPv4Settings(families[.inet])

@@ -20,6 +20,7 @@ extension HostNetwork {
         let links = try route.links { _, _ in true }
         findings += auditSettings(spec, links)
         findings += try auditFirewall(spec, links)
+        findings += auditPrograms(spec, links)
         findings += try auditHeadroom(spec, observed, links)
         return findings
     }

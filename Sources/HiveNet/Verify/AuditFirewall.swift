@@ -131,8 +131,8 @@ extension HostNetwork {
         }
         return found.compactMap { index, kind in
             ours.names[index].map {
-                .warning(
-                    "firewall",
+                Finding(
+                    .unproven, "firewall",
                     "there is a qdisc \(kind) on \($0): filters of tc on it see its packets before Hive's rules do, and were "
                         + "not looked at")
             }

@@ -5,10 +5,19 @@ public struct Finding: Codable, Equatable, Sendable {
         case fine
         /// Worth knowing; the boundary holds.
         case warning
+        /// Something may lead past the boundary, and cannot be looked into from here: not proven.
+        case unproven
         /// The boundary does not hold, or what is allowed does not work.
         case alarm
 
-        private var rank: Int { self == .fine ? 0 : self == .warning ? 1 : 2 }
+        private var rank: Int {
+            switch self {
+            case .fine: 0
+            case .warning: 1
+            case .unproven: 2
+            case .alarm: 3
+            }
+        }
         public static func < (left: Self, right: Self) -> Bool { left.rank < right.rank }
     }
 

@@ -101,7 +101,9 @@ public struct Verification: Codable, Sendable {
         incidents.contains { $0.outcome >= .failed } || findings.contains { $0.severity == .alarm }
     }
     /// Nothing is known to be wrong, but not everything is proven.
-    public var isIncomplete: Bool { incidents.contains { $0.outcome >= .untested } }
+    public var isIncomplete: Bool {
+        incidents.contains { $0.outcome >= .untested } || findings.contains { $0.severity == .unproven }
+    }
 
     /// All agents and targets together.
     public var total: Cell {

@@ -76,3 +76,9 @@ enum Processor {
         dlsym(nil, name).map { unsafeBitCast($0, to: Affinity.self) }
     }
 }
+
+/// Waits, for some seconds at most, until something is no longer so. What it was waited for is still to be expected.
+func wait(while isSo: () throws -> Bool) rethrows {
+    let deadline = ContinuousClock.now + .seconds(10)
+    while try isSo(), ContinuousClock.now < deadline { usleep(5_000) }
+}
