@@ -139,6 +139,21 @@ import Testing
         #expect(try hive.lab.verify().status == VerifyTests.good)
     }
 
+    /// The hive goes and comes again under its hands: never an error, never a false word.
+    @Test func whileSomebodyTakesItDown() throws {
+        let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)
+        let line = "\(Lab.hivectlPath) --config \(Lab.configuration) --state \(Lab.state) net"
+        let loop = try hive.lab.background(
+            ["sh", "-c", "for i in 1 2 3 4 5 6; do \(line) down; sleep 0.1; \(line) apply; sleep 0.1; done"])
+        while loop.isRunning {
+            let verified = try hive.lab.verify()
+            #expect([VerifyTests.good, Verified.unproven].contains(verified.status), "\(verified)")
+            #expect(verified.reached.isEmpty, "\(verified)")
+        }
+        #expect(try loop.wait(seconds: 60).status == 0)
+        #expect(try hive.lab.verify().status == VerifyTests.good)
+    }
+
     /// Too few files for a socket in every namespace: said of those that have none.
     @Test func tooFewOpenFiles() throws {
         let hive = try TwoAgents(configuration: VerifyTests.configuration, outside: true)
