@@ -155,6 +155,15 @@ import Testing
         withExtendedLifetime(sink) {}
     }
 
+    /// What a configuration may say the kernel takes, and gives back as it was told.
+    @Test func theSmallestAndTheLargest() throws {
+        let lab = try Lab()
+        for limits in [#"connections: 1, rate: "8kbit""#, #"connections: 1000000, rate: "100gbit""#] {
+            try lab.apply(EgressTests.configuration(alpha: "{ allow: ['internet'], \(limits) }"))
+            #expect(try lab.hivectl("net", "plan").status == 0, "\(limits)")
+        }
+    }
+
     // MARK: Services of the host
 
     @Test func servicesOfTheHost() throws {

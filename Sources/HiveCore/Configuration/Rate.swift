@@ -5,7 +5,8 @@ enum Rate {
         ("gbit", 1_000_000_000), ("mbit", 1_000_000), ("kbit", 1000), ("bit", 1),
     ]
     /// Below, a single full packet would take more than a second.
-    static let bounds: ClosedRange<UInt64> = 8000...1_000_000_000_000
+    /// nft_limit_init multiplies a second in nanoseconds by the octets of a second, in 64 bits: above some 147 Gbit/s it says EOVERFLOW.
+    static let bounds: ClosedRange<UInt64> = 8000...100_000_000_000
 
     static let forms = "a whole number with bit, kbit, mbit or gbit, such as \"10mbit\""
 

@@ -37,8 +37,9 @@ extension HostNetwork {
                     what: "the neighbour table \(table.name)", count: max(0, table.entries - ours - onHost),
                     most: table.limit,
                     consequence:
-                        "when it is full, no namespace of the machine finds new neighbours (gc_thresh3); ours are permanent, and "
-                        + "exempt"))
+                        "when it is full, new neighbours of all namespaces of the machine wait for the kernel to throw others out "
+                        + "(gc_thresh3); ours are permanent, and exempt",
+                    isFatal: false))
             if table.overflows > 0 {
                 findings.append(
                     .warning(
@@ -115,7 +116,7 @@ extension NetlinkSocket {
             RTM_GETNEIGHTBL, flags: NLM_F_DUMP, header: ndtmsg(), "read the neighbour tables",
             of: NeighbourTableScope.self
         ) { _ in }
-        return try query(request) { message in
+        let tables: [NeighbourTable] = try query(request) { message in
             // The messages about single links bring no configuration of the table.
             guard let (header, attributes) = message.parse(ndtmsg.self, of: NeighbourTableScope.self),
                 let name = attributes[.name], let limit = attributes[.limit],
@@ -127,6 +128,9 @@ extension NetlinkSocket {
                 entries: Int(configuration.ndtc_entries), limit: Int(limit),
                 overflows: Int(clamping: statistics?.ndts_table_fulls ?? 0))
         }
+        // A dump in several parts begins each with the table again.
+        var seen: Set<String> = []
+        return tables.filter { seen.insert($0.name).inserted }
     }
 }
 
