@@ -24,8 +24,9 @@ extension Inspection {
             spec, magic: magic, attempts: attempts, stations: agents, senders: control.senders.map { $0 },
             host: control.host, outside: control.outside)
         defer { PacketSocket.close(prober) }
-        // A link that has just been raised drops frames until the kernel has noticed (linkwatch, in a work queue).
-        let deadline = ContinuousClock.now + .seconds(3)
+        // A link that has just been raised drops frames until the kernel has noticed (linkwatch, in a work queue that waits for the
+        // lock of all links: for long where a thousand namespaces are being cleared away).
+        let deadline = ContinuousClock.now + .seconds(15)
         repeat {
             let missing = attempts.indices.filter { !controlled.contains($0) }
             let range = try prober.fire(0, missing.map { ($0, attempts[$0].target == .agents ? 1 : nil) })
