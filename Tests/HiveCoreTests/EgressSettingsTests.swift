@@ -277,4 +277,22 @@ import Testing
                 "--allow is \"10.0.0.1/8\", which is an address in a network: write \"10.0.0.0/8\"")
         ) { try text.egress() }
     }
+
+    /// Each denied port cuts every range of addresses once more.
+    @Test func aPolicyOfVeryManyElementsIsRefused() throws {
+        func text(_ count: Int) -> String {
+            let allow = (1...count).map { "'9.\($0).0.0/24:\($0 * 2)-60000/tcp'" }.joined(separator: ", ")
+            let deny = (1...count).map { "'9.\($0).0.9:\(30_000 + $0 * 2)/tcp'" }.joined(separator: ", ")
+            return "{ agents: { a: { egress: { allow: [\(allow)], deny: [\(deny)] } } } }"
+        }
+        func load(_ count: Int) throws -> Hive {
+            let configuration = try Configuration(text: Array(text(count).utf8), file: "hive.json")
+            return try Hive(configuration, added: [], leases: Leases())
+        }
+        #expect(try load(20).agents.count == 1)
+        let error = #expect(throws: HiveError.self) { try load(250) }
+        let words = try #require(error).description
+        #expect(words.hasPrefix("hive.json:1: agents.a.egress comes to "), "\(words)")
+        #expect(words.contains("a policy may have at most 16384"), "\(words)")
+    }
 }

@@ -39,7 +39,7 @@ enum Listeners {
                 guard let inode = socketInode("/proc/\(process)/fd/\(file)"), inodes.contains(inode),
                     owners[inode] == nil
                 else { continue }
-                owners[inode] = name(ofProcess: process)
+                owners[inode] = textOfFile("/proc/\(process)/comm").map { $0.filter { $0 != "\n" } }
             }
             if owners.count == inodes.count { break }
         }
@@ -57,17 +57,6 @@ enum Listeners {
                 as: UTF8.self)
             guard text.hasPrefix("socket:["), text.hasSuffix("]") else { return nil }
             return UInt32(text.dropFirst("socket:[".count).dropLast())
-        }
-    }
-
-    private static func name(ofProcess process: String) -> String? {
-        guard let file = try? Descriptor(path: "/proc/\(process)/comm", flags: O_RDONLY, "") else {
-            return nil
-        }
-        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 64) { buffer in
-            let count = Glibc.read(file.number, buffer.baseAddress, buffer.count)
-            guard count > 0 else { return nil }
-            return String(decoding: buffer[..<count].prefix { $0 != 10 }, as: UTF8.self)
         }
     }
 

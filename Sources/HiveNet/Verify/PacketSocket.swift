@@ -107,18 +107,10 @@ final class PacketSocket {
 
     /// Hands over what is there, without waiting, as long as the closure wants more.
     func receive(_ body: (UnsafeRawBufferPointer) throws(KernelError) -> Bool) throws(KernelError) {
-        while true {
-            let count = recv(number, buffer, Self.room, 0)
-            guard count >= 0 else {
-                // A link that has gone down says so once.
-                if errno == EINTR || errno == ENETDOWN { continue }
-                return
-            }
-            guard try body(UnsafeRawBufferPointer(start: buffer, count: count)) else { return }
-        }
+        try receiveFrames { (packet, _) throws(KernelError) in try body(packet) }
     }
 
-    /// The same, with the index of the link that each frame came in on.
+    /// The same, with the index of the link that each frame came in on. (Of no meaning for a raw socket's packets.)
     func receiveFrames(
         _ body: (UnsafeRawBufferPointer, _ link: Int32) throws(KernelError) -> Bool
     ) throws(KernelError) {
@@ -131,6 +123,7 @@ final class PacketSocket {
                 }
             }
             guard count >= 0 else {
+                // A link that has gone down says so once.
                 if errno == EINTR || errno == ENETDOWN { continue }
                 return
             }

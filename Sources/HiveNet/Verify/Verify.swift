@@ -24,6 +24,7 @@ extension HostNetwork {
     ) throws(KernelError) -> Verification {
         let seed = options.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
         var verification = Verification(seed: seed)
+        var lost: KernelError?
         for attempt in 0..<2 {
             do throws(KernelError) {
                 let isSame: Bool
@@ -35,6 +36,7 @@ extension HostNetwork {
             } catch {
                 // A link that was there, or the bridge itself, is gone.
                 guard error.isNotFound else { throw error }
+                lost = error
             }
         }
         // What is allowed fails while the hive is taken away, and that is nobody's fault.
@@ -47,7 +49,8 @@ extension HostNetwork {
         verification.incidents.append(
             Verification.Incident(
                 outcome: .untested, agent: nil, target: .host, probe: nil,
-                sentence: "could not test for good: somebody keeps changing the hive's rules or agents"))
+                sentence: "could not test for good: somebody keeps changing the hive's rules or agents"
+                    + (lost.map { " (\($0))" } ?? "")))
         return verification
     }
 
