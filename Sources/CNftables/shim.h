@@ -18,6 +18,9 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/netlink.h>
 
+/// NFT_TABLE_F_PERSIST of enum nft_table_flags, Linux 6.9: newer than some distributions' headers.
+enum { HIVE_NFT_TABLE_F_PERSIST = 0x4 };
+
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
 #include <libnftnl/expr.h>

@@ -9,6 +9,7 @@ extension Hive {
         case .prefixTaken: key = "network.interfacePrefix"
         case .subnet4IsRouted: key = "network.subnet4"
         case .subnet6IsRouted, .noIPv6: key = "network.subnet6"
+        case .tablesAreOwned: return obstacle.description
         case .linkNameTaken(_, let agent): key = "agents.\(agent)"
         case .namespaceDoesNotExist(_, let agent), .namespaceIsSymbolicLink(_, let agent),
             .namespaceIsTheHosts(_, let agent), .namespaceIsShared(_, let agent, _):

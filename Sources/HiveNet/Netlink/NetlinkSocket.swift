@@ -7,7 +7,8 @@ internal import Glibc
 /// net/netlink/af_netlink.c (`netlink_rcv_skb`, `netlink_dump`, `netlink_ack`).
 struct NetlinkSocket: ~Copyable {
     private let socket: OpaquePointer
-    private let portID: UInt32
+    /// The socket's address: 0 until its first request, where it was not bound to one.
+    let portID: UInt32
     private let receiveBuffer: ReceiveBuffer
     private var sequence: UInt32 = 0
     /// What one `sendmsg` can carry, in bytes (`netlink_sendmsg` compares with `sk_sndbuf`).

@@ -8,6 +8,8 @@ struct BoundaryObservation {
     var generation: UInt32
     /// The tables that exist, as text.
     var tables: [TableText]
+    /// Of each table, by its label.
+    var ownership: [String: TableOwnership]
     /// In no order.
     var elements: [SetElement]
     /// Packets counted by elements of counting sets.
@@ -31,11 +33,13 @@ extension NetlinkSocket {
         for _ in 0..<attempts {
             let before = try generation()
             var observation = BoundaryObservation(
-                generation: before, tables: [], elements: [], counts: [], totals: [:])
+                generation: before, tables: [], ownership: [:], elements: [], counts: [], totals: [:])
             for family in [Table.Family.bridge, .inet] {
-                guard let flags = try flags(of: family) else { continue }
+                guard let (flags, owner) = try flags(of: family) else { continue }
                 do {
-                    observation.tables.append(try readTable(family, flags, into: &observation))
+                    let table = try readTable(family, flags, into: &observation)
+                    observation.tables.append(table)
+                    observation.ownership[table.label] = TableOwnership(flags: flags, owner: owner)
                 } catch  where error.isNotFound {
                     continue  // Deleted meanwhile: the generation has moved on.
                 }
@@ -47,7 +51,8 @@ extension NetlinkSocket {
             explanation: "the ruleset changed during each of \(attempts) attempts to read it")
     }
 
-    private mutating func generation() throws(KernelError) -> UInt32 {
+    /// Of the whole ruleset: another one after every transaction, whoever made it.
+    mutating func generation() throws(KernelError) -> UInt32 {
         let request = Batch(capacity: 1 << 12)
         request.append(.inet, NFT_MSG_GETGEN, 0, "read the ruleset's generation") { _ in }
         let generations = try query(request) { message in
@@ -56,17 +61,21 @@ extension NetlinkSocket {
         return UInt32(bigEndian: generations.first ?? 0)
     }
 
-    /// - Returns: the table's flags, or nil if there is none.
-    private mutating func flags(of family: Table.Family) throws(KernelError) -> UInt32? {
+    /// - Returns: the table's flags and its owner's port, or nil if there is no table.
+    private mutating func flags(
+        of family: Table.Family
+    ) throws(KernelError) -> (flags: UInt32, owner: UInt32?)? {
         let request = Batch(capacity: 1 << 12)
         let table = try TableObject(Boundary.tableName, family)
         table.append(
             to: request, NFT_MSG_GETTABLE, 0, "look for the table \(family.name) \(Boundary.tableName)")
         do {
-            let found: [UInt32] = try query(request) { message in
-                message.parse(nfgenmsg.self, of: TableScope.self).map { $0.1[.flags] ?? 0 }
+            let found: [(UInt32, UInt32?)] = try query(request) { message in
+                message.parse(nfgenmsg.self, of: TableScope.self).map { _, attributes in
+                    (UInt32(bigEndian: attributes[.flags] ?? 0), attributes[.owner].map(UInt32.init(bigEndian:)))
+                }
             }
-            return found.first.map { UInt32(bigEndian: $0) }
+            return found.first
         } catch  where error.isNotFound {
             return nil
         }

@@ -6,7 +6,7 @@ internal import Glibc
 ///
 /// Messages are built by libnftnl into one `Batch` between `NFNL_MSG_BATCH_BEGIN` and `…_END`.
 struct Transaction: ~Copyable {
-    private let batch = Batch(capacity: 1 << 16)
+    let batch = Batch(capacity: 1 << 16)
 
     /// - Parameter generation: the ruleset's generation that the changes were computed from. The kernel refuses them with
     ///   ERESTART if it has moved on (`nfnetlink_rcv_batch`). Nil: no guard.
@@ -33,8 +33,9 @@ struct Transaction: ~Copyable {
     // MARK: Tables
 
     /// Makes a table with everything in it. Where it exists already, `replace` it instead.
-    func create(_ table: Table) throws(KernelError) {
-        let object = try TableObject(table.name, table.family)
+    /// - Parameter flags: `NFTA_TABLE_FLAGS`.
+    func create(_ table: Table, flags: UInt32 = 0) throws(KernelError) {
+        let object = try TableObject(table.name, table.family, flags: flags)
         object.append(to: batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, "create table \(table.label)")
         try addCounters(table)
         for set in table.sets { try add(set, to: table) }

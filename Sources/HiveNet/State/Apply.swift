@@ -50,6 +50,11 @@ extension HostNetwork {
             switch change.step {
             case .removeLink(let name):
                 if let index = observed.linkIndexes[name] { links.append((name, index)) }
+            case .lower(let agent):
+                guard let name = observed.state.agents[agent]?.port?.name,
+                    let index = observed.linkIndexes[name]
+                else { continue }
+                batch.lower(name, index: index)
             case .evict(let name):
                 if let index = observed.linkIndexes[name] { batch.evict(name, index: index) }
             case .removeForwarding(let agent, let mac):
@@ -76,6 +81,22 @@ extension HostNetwork {
     private mutating func changeRules(
         _ changes: [Change], _ desired: NetworkState, _ observed: NetworkObservation, _ tables: [Table]
     ) throws(KernelError) {
+        do {
+            try changeRules(changes, desired, observed, tables, flags: keeping.flags(persists: tablesPersist))
+        } catch
+            where tablesPersist && (error.code == EOPNOTSUPP || error.code == EINVAL)
+            && error.operation.hasPrefix("create table")
+        {
+            tablesPersist = false
+            try changeRules(changes, desired, observed, tables, flags: keeping.flags(persists: false))
+        }
+    }
+
+    /// - Parameter flags: of tables that are made.
+    private mutating func changeRules(
+        _ changes: [Change], _ desired: NetworkState, _ observed: NetworkObservation, _ tables: [Table],
+        flags: UInt32
+    ) throws(KernelError) {
         let transaction = Transaction(generation: observed.generation)
         var added: [SetElement] = []
         var removed: [SetElement] = []
@@ -87,8 +108,12 @@ extension HostNetwork {
                     try transaction.delete(
                         table: Boundary.tableName, label.hasPrefix("inet") ? .inet : .bridge)
                 }
-                for table in tables { try transaction.create(table) }
+                for table in tables { try transaction.create(table, flags: flags) }
                 added += desired.boundary?.elements ?? []
+            case .tables(.adopt):
+                for table in tables where observed.ownership[table.label] == .nobody {
+                    try transaction.adopt(table)
+                }
             case .tables(.refresh(let made, let gone)):
                 refreshed = (made, gone)
                 added += (desired.boundary?.elements ?? []).filter { made.contains($0.set) }

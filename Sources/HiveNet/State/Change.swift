@@ -25,6 +25,14 @@ public struct Change: Sendable, CustomStringConvertible {
         }
     }
 
+    /// Is made in the tables.
+    var needsTables: Bool {
+        switch step {
+        case .tables, .addElement, .removeElement, .renewElement: true
+        default: false
+        }
+    }
+
     public var description: String {
         let what = [object, detail].filter { !$0.isEmpty }.joined(separator: " ")
         return "\(kind.rawValue) \(what)\(reason.isEmpty ? "" : " (\(reason))")"
@@ -58,10 +66,13 @@ enum Step: Sendable {
     case removeForwarding(agent: String, MACAddress)
     case configureInside(agent: String)
     case raise(agent: String)
+    case lower(agent: String)
 
     enum Tables: Sendable {
         /// Delete what there is and make everything anew, elements included.
         case replace
+        /// Become the owner of what there is.
+        case adopt
         /// Chains and rules anew; sets with their elements and counts stay, but for those of policies that come or go.
         case refresh(made: [AgentSet], gone: [AgentSet])
         case delete

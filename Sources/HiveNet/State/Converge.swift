@@ -109,8 +109,12 @@ extension HostNetwork {
             for agent in failures.keys { wanted.cutOff(agent: agent, observed.state) }
             if isFirst { try prepare() }
             isFirst = false
-            let changes = HiveNet.plan(desired: wanted, observed: observed, unwanted: goal.unwanted)
+            let changes = HiveNet.plan(
+                desired: wanted, observed: observed, unwanted: goal.unwanted, owner: owner)
             if changes.isEmpty { break }
+            if let port = observed.foreignOwner(besides: owner), changes.contains(where: \.needsTables) {
+                throw Obstacle.tablesAreOwned(port: port)
+            }
             // Further passes take care of what the kernel, or somebody else, did meanwhile. After the third somebody works
             // against us, or the kernel did not do as it was told.
             if passes == 3 {

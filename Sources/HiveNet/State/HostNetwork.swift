@@ -8,9 +8,14 @@ public struct HostNetwork: ~Copyable {
     var route: NetlinkSocket
     var filter: NetlinkSocket
     let receiveBuffer: NetlinkSocket.ReceiveBuffer
+    let keeping: TableKeeping
+    /// The kernel knows tables that outlive their owner. Found out by making one.
+    var tablesPersist = true
 
+    /// - Parameter keeping: whether the tables that it makes, and those it finds and may take over, become its own.
     /// - Throws: `KernelError`, `isPermission` where CAP_NET_ADMIN is missing.
-    public init() throws(KernelError) {
+    public init(keeping: TableKeeping = .shared) throws(KernelError) {
+        self.keeping = keeping
         let buffer = NetlinkSocket.ReceiveBuffer()
         // One nf_tables transaction must go out in one piece; rtnetlink batches gain from large pieces.
         let route = try NetlinkSocket(family: NETLINK_ROUTE, sendBuffer: 1 << 20, receiveBuffer: buffer)
@@ -19,6 +24,11 @@ public struct HostNetwork: ~Copyable {
         self.filter = filter
         receiveBuffer = buffer
     }
+}
+
+extension HostNetwork {
+    /// The netlink port that our tables are to belong to; nil: it does not matter whom they belong to.
+    var owner: UInt32? { keeping == .owned && tablesPersist ? filter.portID : nil }
 }
 
 /// What was found in the kernel at one time.
@@ -31,6 +41,9 @@ public struct NetworkObservation: Sendable {
     /// What the host does that bears on the hive, and is not ours to change.
     public var host: HostFacts
 
+    /// Who may change our tables, by their labels.
+    public var ownership: [String: TableOwnership] = [:]
+
     /// Of the ruleset, for `Transaction`.
     var generation: UInt32
     var bridgeIndex: Int32?
@@ -40,6 +53,14 @@ public struct NetworkObservation: Sendable {
     var freeIndex: Int32
     /// The chains of our tables, by the table's label.
     var chains: [String: [String: String]]
+}
+
+extension NetworkObservation {
+    /// The netlink port of somebody else who owns our tables.
+    func foreignOwner(besides own: UInt32?) -> UInt32? {
+        for case .owner(let port) in ownership.values where port != own { return port }
+        return nil
+    }
 }
 
 /// Packets that the boundary dropped.

@@ -55,7 +55,7 @@ extension HostNetwork {
         try observeHost(links, routes, found, &facts)
         return NetworkObservation(
             state: state, blocked: Self.blocked(tables.counts), blockedInAll: tables.totals, host: facts,
-            generation: tables.generation,
+            ownership: tables.ownership, generation: tables.generation,
             bridgeIndex: found.bridge?.index,
             linkIndexes: Dictionary(
                 links.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first }),

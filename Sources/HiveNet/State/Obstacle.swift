@@ -15,6 +15,8 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
     case namespaceIsShared(String, agent: String, other: String)
     /// The specification has an IPv6 subnet and the kernel no IPv6.
     case noIPv6
+    /// Somebody else's netlink socket owns our tables: another process keeps the hive.
+    case tablesAreOwned(port: UInt32)
 
     public var description: String {
         switch self {
@@ -36,6 +38,8 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
             "the network namespace \(path) of agent \(agent) is the host's own"
         case .namespaceIsShared(let path, let agent, let other):
             "the network namespace \(path) of agent \(agent) is that of agent \(other) too"
+        case .tablesAreOwned(let port):
+            "the nftables tables named hive belong to another process, which keeps them (netlink port \(port)): a watcher"
         case .noIPv6:
             "this kernel has no IPv6; the configuration can say so with subnet6: null"
         }

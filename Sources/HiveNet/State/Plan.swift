@@ -1,15 +1,18 @@
 /// What has to be done so that what is becomes what is wanted. Pure: looks at nothing but its arguments.
 ///
-/// - Parameter unwanted: the reason of whatever goes because it is not in `desired`.
+/// - Parameters:
+///   - unwanted: the reason of whatever goes because it is not in `desired`.
+///   - owner: the netlink port that our tables are to belong to; nil: it does not matter whom they belong to.
 /// - Returns: in the order in which `HostNetwork.apply` carries them out: what goes; rules; the bridge; what comes, agent by
 ///   agent. Empty if there is nothing to do.
 public func plan(
-    desired: NetworkState, observed: NetworkObservation, unwanted: String = "not in the configuration"
+    desired: NetworkState, observed: NetworkObservation, unwanted: String = "not in the configuration",
+    owner: UInt32? = nil
 ) -> [Change] {
     // What goes comes first: an agent whose link, prefix or bridge is another from now on is no agent of the new rules.
     var planner = Planner(observed: observed, unwanted: unwanted)
     planner.removals(desired)
-    planner.boundary(desired.boundary)
+    planner.boundary(desired.boundary, owner: owner)
     planner.bridge(desired.bridge)
     for (name, agent) in desired.agents.sorted(by: { $0.key < $1.key }) { planner.agent(name, agent) }
     planner.leavings(desired)
@@ -34,11 +37,24 @@ private struct Planner {
 
     // MARK: Rules
 
-    mutating func boundary(_ wanted: Boundary?) {
+    mutating func boundary(_ wanted: Boundary?, owner: UInt32?) {
         guard let wanted else { return }
         guard let actual = actual.boundary else {
             add(.add, "tables", "bridge hive, inet hive \(size(wanted))", "missing", .tables(.replace))
             return
+        }
+        if let owner {
+            let others = observed.ownership.values.filter { $0 != .owner(port: owner) }
+            if others.contains(.anybody) {
+                // The kernel makes nobody the owner of such a one.
+                add(
+                    .change, "tables", "bridge hive, inet hive \(size(wanted))", "anybody's -> owned",
+                    .tables(.replace))
+                return
+            }
+            if !others.isEmpty {
+                add(.change, "tables", "bridge hive, inet hive", "nobody's -> owned", .tables(.adopt))
+            }
         }
         let (made, gone) = policySets(wanted.rules, actual.rules)
         if wanted.rules != actual.rules {
@@ -236,6 +252,9 @@ private struct Planner {
                 .change, "link", "\(insideName) in \(wanted.namespace?.path ?? "")",
                 differences(wanted: wantedInside, actual: inside).reason, agent: name,
                 .configureInside(agent: name))
+        }
+        if port.up, !wantedPort.up {
+            add(.change, "link", port.name, "up true -> false", agent: name, .lower(agent: name))
         }
         if !port.up, wantedPort.up {
             add(.change, "link", port.name, "up false -> true", agent: name, .raise(agent: name))

@@ -25,6 +25,8 @@ extension Attribute where Scope == TableScope, Value == String {
 }
 extension Attribute where Scope == TableScope, Value == UInt32 {
     static var flags: Self { .init(NFTA_TABLE_FLAGS.rawValue, "NFTA_TABLE_FLAGS") }
+    /// The port id of the netlink socket that alone may change the table. Linux 5.12.
+    static var owner: Self { .init(NFTA_TABLE_OWNER.rawValue, "NFTA_TABLE_OWNER") }
 }
 
 extension Attribute where Scope == ChainScope, Value == String {
