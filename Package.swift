@@ -22,9 +22,12 @@ let package = Package(
         .systemLibrary(name: "CResolver"),
         .target(name: "HiveNet", dependencies: ["CNetlink", "CNftables"], swiftSettings: settings),
         .target(name: "HiveCore", dependencies: ["HiveNet", "CResolver"], swiftSettings: settings),
+        .target(
+            name: "HiveWatch", dependencies: ["CNetlink", "HiveCore", "HiveNet"], swiftSettings: settings),
         .target(name: "HiveCommand", swiftSettings: settings),
         .executableTarget(
-            name: "hivectl", dependencies: ["HiveCommand", "HiveCore", "HiveNet"], swiftSettings: settings),
+            name: "hivectl", dependencies: ["HiveCommand", "HiveCore", "HiveNet", "HiveWatch"],
+            swiftSettings: settings),
         .testTarget(name: "HiveNetTests", dependencies: ["HiveNet"], swiftSettings: settings),
         .testTarget(name: "HiveCoreTests", dependencies: ["HiveCore", "HiveNet"], swiftSettings: settings),
         .testTarget(

@@ -7,9 +7,13 @@
 #define HIVE_CNETLINK_SHIM_H
 
 #include <netinet/in.h>
+#include <errno.h>
+#include <malloc.h>
+#include <string.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -30,6 +34,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/neighbour.h>
+#include <linux/netconf.h>
 #include <linux/net_namespace.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
@@ -67,6 +72,31 @@ static inline int hive_stay_on_processor(void) {
     if (syscall(SYS_getcpu, &processor, (void *)0, (void *)0) != 0) return -1;
     mask[processor / bits % 64] = 1UL << processor % bits;
     return (int)syscall(SYS_sched_setaffinity, 0, sizeof mask, mask);
+}
+
+/// recvmsg(2) of a netlink datagram, without waiting. `nsid` becomes the number that the socket's namespace has for the one that a
+/// notification is from (NETLINK_LISTEN_ALL_NSID), or -1 for its own. `truncated` becomes 1 where the buffer was too short.
+static inline ssize_t hive_netlink_receive(int fd, void *buffer, size_t length, int *nsid, int *truncated) {
+    char control[CMSG_SPACE(sizeof(int))];
+    struct iovec part = {buffer, length};
+    struct msghdr message = {0};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    ssize_t count = recvmsg(fd, &message, MSG_DONTWAIT);
+    *nsid = -1;
+    *truncated = count >= 0 && (message.msg_flags & MSG_TRUNC);
+    if (count < 0) return count;
+    for (struct cmsghdr *item = CMSG_FIRSTHDR(&message); item; item = CMSG_NXTHDR(&message, item))
+        if (item->cmsg_level == SOL_NETLINK && item->cmsg_type == NETLINK_LISTEN_ALL_NSID)
+            memcpy(nsid, CMSG_DATA(item), sizeof *nsid);
+    return count;
+}
+
+/// accept4(2), behind _GNU_SOURCE in glibc: close-on-exec and without waiting.
+static inline int hive_accept(int fd) {
+    return (int)syscall(SYS_accept4, fd, (void *)0, (void *)0, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
 /// strerrorname_np(3), glibc 2.32: "ENOENT" for 2, NULL for a number it does not know.

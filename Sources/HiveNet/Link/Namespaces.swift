@@ -13,6 +13,18 @@ struct NamespaceID: Hashable, Sendable {
         inode = UInt64(status.st_ino)
     }
 
+    /// That of the file at a path, without opening it. A symbolic link is followed only below /proc, where the kernel made it.
+    ///
+    /// - Returns: nil if there is none.
+    init?(path: String) {
+        var status = stat()
+        guard fstatat(AT_FDCWD, path, &status, path.hasPrefix("/proc/") ? 0 : AT_SYMLINK_NOFOLLOW) == 0 else {
+            return nil
+        }
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+    }
+
     /// The calling thread's. (`/proc/self` is the process's first thread, which may be elsewhere.)
     static func current() throws(KernelError) -> NamespaceID {
         try NamespaceID(of: Descriptor.currentNamespace())

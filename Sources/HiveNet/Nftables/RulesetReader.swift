@@ -255,10 +255,3 @@ extension SetObject {
         return found
     }
 }
-
-/// The attributes of `NFT_MSG_NEWGEN`, linux/netfilter/nf_tables.h.
-private enum GenerationScope {}
-extension Attribute where Scope == GenerationScope, Value == UInt32 {
-    /// In network byte order.
-    fileprivate static var identifier: Self { .init(NFTA_GEN_ID.rawValue, "NFTA_GEN_ID") }
-}

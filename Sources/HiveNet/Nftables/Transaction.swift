@@ -19,6 +19,8 @@ struct Transaction: ~Copyable {
         }
     }
 
+    var isEmpty: Bool { batch.requests.count == 1 }
+
     /// Sends it. - Throws: the first refusal; nothing was changed then.
     consuming func commit(on socket: inout NetlinkSocket) throws(KernelError) {
         let last = batch.requests.count - 1

@@ -143,7 +143,10 @@ extension HostNetwork {
             try transaction.add(
                 elements.map { ($0.definition, $0.comment) }, to: set.definition, in: set.table)
         }
+        guard !transaction.isEmpty else { return }
         try transaction.commit(on: &filter)
+        // The kernel made it only because nobody had come before (nf_tables_valid_genid), and passes over 0 (nft_base_seq).
+        ownGeneration = observed.generation == .max ? 1 : observed.generation + 1
     }
 
     // MARK: The bridge

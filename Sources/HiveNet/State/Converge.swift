@@ -7,6 +7,10 @@ public struct AppliedChanges: Sendable {
     public var observed: NetworkObservation
     /// How often somebody else's change made it begin again.
     public var retries: Int
+    /// Of a keeper: what was undone as fast as it was done.
+    var remaining: [Change] = []
+    /// Of a keeper: agents that were cut off because something got in the way in their namespaces.
+    var failures: [String: KernelError] = [:]
 }
 
 /// After everything was carried out, something still is not as wanted: somebody works against us, or the kernel did not do
@@ -63,18 +67,25 @@ extension HostNetwork {
         try converge(to: agent.map { .without(agent: $0) } ?? .nothing, {}, { _, _ in })
     }
 
-    private enum Goal {
+    enum Goal {
         case specification(NetworkSpec, NetworkState)
+        /// The same, for a keeper: what somebody fights about is left, and told.
+        case kept(NetworkSpec, NetworkState, Restraint)
         case without(agent: String)
         case nothing
 
         var specification: NetworkSpec? {
-            if case .specification(let spec, _) = self { spec } else { nil }
+            switch self {
+            case .specification(let spec, _), .kept(let spec, _, _): spec
+            case .without, .nothing: nil
+            }
         }
 
         /// Why something goes.
-        var unwanted: String {
-            if case .specification = self { "not in the configuration" } else { "taken down" }
+        var unwanted: String { specification == nil ? "taken down" : "not in the configuration" }
+
+        fileprivate var restraint: Restraint? {
+            if case .kept(_, _, let restraint) = self { restraint } else { nil }
         }
 
         /// - Throws: `Obstacle`.
@@ -83,6 +94,15 @@ extension HostNetwork {
             case .specification(let spec, let state):
                 if let obstacle = obstacles(to: spec, observed: observed).first { throw obstacle }
                 return state
+            case .kept(let spec, let state, let restraint):
+                // Whom something stands in the way of has no network; the others keep theirs. Somebody else's link in the bridge's
+                // place is in everybody's way.
+                var wanted = restraint.applied(to: state, observed.state)
+                for obstacle in obstacles(to: spec, observed: observed) {
+                    if case .bridgeNameTaken = obstacle { throw obstacle }
+                    if let agent = obstacle.agent { wanted.cutOff(agent: agent, observed.state) }
+                }
+                return wanted
             case .without(let agent): return observed.state.without(agent: agent)
             case .nothing: return NetworkState()
             }
@@ -92,8 +112,8 @@ extension HostNetwork {
     /// Observe, plan, carry out, observe again, until there is nothing left to do.
     ///
     /// An agent that gets in the way, from inside its own namespace, is cut off; the others do not wait for it.
-    private mutating func converge(
-        to goal: Goal, _ prepare: () throws -> Void, _ progress: (Int, Int) -> Void
+    mutating func converge(
+        to goal: Goal, _ prepare: () throws -> Void = {}, _ progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> AppliedChanges {
         let tables = goal.specification.map(Boundary.tables(for:)) ?? []
         var observed = try observe(goal.specification)
@@ -109,15 +129,26 @@ extension HostNetwork {
             for agent in failures.keys { wanted.cutOff(agent: agent, observed.state) }
             if isFirst { try prepare() }
             isFirst = false
-            let changes = HiveNet.plan(
+            var changes = HiveNet.plan(
                 desired: wanted, observed: observed, unwanted: goal.unwanted, owner: owner)
-            if changes.isEmpty { break }
+            if let held = goal.restraint?.held, !held.isEmpty {
+                changes.removeAll { held.contains(Quarrels.Subject($0)) }
+            }
+            if changes.isEmpty {
+                memory?.share(wanted.boundary)
+                break
+            }
             if let port = observed.foreignOwner(besides: owner), changes.contains(where: \.needsTables) {
                 throw Obstacle.tablesAreOwned(port: port)
             }
             // Further passes take care of what the kernel, or somebody else, did meanwhile. After the third somebody works
             // against us, or the kernel did not do as it was told.
             if passes == 3 {
+                if goal.restraint != nil {
+                    return AppliedChanges(
+                        changes: done, observed: observed, retries: conflicts, remaining: changes,
+                        failures: failures)
+                }
                 // Where only agents are concerned, it is they who undo it, from inside.
                 let agents = changes.map(\.agent)
                 guard agents.allSatisfy({ $0.map { failures[$0] == nil } ?? false }) else {
@@ -132,6 +163,8 @@ extension HostNetwork {
                 passes = 0
                 continue
             }
+            // What changes inside is looked at again, whether or not it could be done.
+            for case let agent? in changes.map(\.agent) { memory?.insides[agent] = nil }
             do {
                 try carryOut(changes, desired: wanted, observed: observed, tables: tables, progress: progress)
                 done += changes
@@ -147,8 +180,8 @@ extension HostNetwork {
             }
             observed = try observe(goal.specification)
         }
-        if !failures.isEmpty { throw AgentsCutOff(errors: failures) }
-        return AppliedChanges(changes: done, observed: observed, retries: conflicts)
+        if !failures.isEmpty, goal.restraint == nil { throw AgentsCutOff(errors: failures) }
+        return AppliedChanges(changes: done, observed: observed, retries: conflicts, failures: failures)
     }
 }
 

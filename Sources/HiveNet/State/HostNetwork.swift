@@ -11,6 +11,10 @@ public struct HostNetwork: ~Copyable {
     let keeping: TableKeeping
     /// The kernel knows tables that outlive their owner. Found out by making one.
     var tablesPersist = true
+    /// The ruleset's generation that the last transaction of ours made.
+    var ownGeneration: UInt32?
+    /// What the last observation read. Nil: everything is always read.
+    var memory: Memory?
 
     /// - Parameter keeping: whether the tables that it makes, and those it finds and may take over, become its own.
     /// - Throws: `KernelError`, `isPermission` where CAP_NET_ADMIN is missing.

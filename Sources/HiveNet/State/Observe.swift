@@ -7,11 +7,12 @@ extension HostNetwork {
     /// - Parameter spec: what is wanted, if it is known: it tells the bridge's name, and where agents live that have no link
     ///   yet. Without it the marks on links, and the files in /run/netns, tell what is ours.
     public mutating func observe(_ spec: NetworkSpec?) throws(KernelError) -> NetworkObservation {
-        let tables = try filter.readBoundary()
+        let (rules, counts, totals) = try observeRules()
+        let elements = rules.boundary?.elements ?? []
         let links = try route.links { _, _ in true }
         let routes = try route.routes()
-        let found = Found(links: links, spec: spec, elements: tables.elements)
-        var state = NetworkState(boundary: tables.boundary, strayLinks: found.strays)
+        let found = Found(links: links, spec: spec, elements: elements)
+        var state = NetworkState(boundary: rules.boundary, strayLinks: found.strays)
         var facts = HostFacts()
         if let bridge = found.bridge {
             state.bridge = try observe(bridge, routes, foreignPorts: found.foreignPorts)
@@ -19,10 +20,10 @@ extension HostNetwork {
         let forwarding = try found.bridge.map { (bridge) throws(KernelError) in
             try route.forwarding(bridge: bridge.index)
         }
-        let policies = Dictionary(grouping: tables.elements) { $0.agent ?? "" }
+        let policies = Dictionary(grouping: elements) { $0.agent ?? "" }
         let places = found.places
         let wanted = Set(spec?.agents.map(\.name) ?? [])
-        let insides = try observeInsides(places, wanted: wanted, &facts)
+        let insides = try observeInsides(places, wanted: wanted, ports: found.ports, &facts)
         for (name, place) in places {
             let (webPort, egress) = Boundary.policy(of: policies[name] ?? [])
             let link = found.ports[name]
@@ -54,15 +55,24 @@ extension HostNetwork {
         state.strayNamespaces.sort()
         try observeHost(links, routes, found, &facts)
         return NetworkObservation(
-            state: state, blocked: Self.blocked(tables.counts), blockedInAll: tables.totals, host: facts,
-            ownership: tables.ownership, generation: tables.generation,
+            state: state, blocked: Self.blocked(counts), blockedInAll: totals, host: facts,
+            ownership: rules.ownership, generation: rules.generation,
             bridgeIndex: found.bridge?.index,
             linkIndexes: Dictionary(
                 links.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first }),
             freeIndex: (links.map(\.index).max() ?? 0) + 1,
-            chains: Dictionary(
-                tables.tables.map { ($0.label, $0.chains.mapValues(\.definition)) }, uniquingKeysWith: { $1 })
-        )
+            chains: rules.chains)
+    }
+
+    /// The tables, and what they have counted: nothing, where they are not read because they have not changed.
+    private mutating func observeRules() throws(KernelError) -> (
+        Memory.Rules, counts: [(element: SetElement, packets: UInt64)], totals: [String: UInt64]
+    ) {
+        if let known = memory?.rules, try filter.generation() == known.generation { return (known, [], [:]) }
+        let read = try filter.readBoundary()
+        let rules = Memory.Rules(read)
+        memory?.rules = rules
+        return (rules, read.counts, read.totals)
     }
 
     private mutating func observe(

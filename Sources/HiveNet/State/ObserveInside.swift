@@ -8,18 +8,33 @@ struct Insides {
     var existing: Set<String> = []
 }
 
+/// What was seen in an agent's namespace.
+struct SeenInside {
+    let agent: String
+    let identity: NamespaceID
+    /// The agent's end of its pair. Nil: there is no link of that name.
+    let inside: (inside: Inside, record: LinkRecord)?
+    /// Links besides that and the loopback one.
+    let others: [LinkRecord]
+}
+
 extension HostNetwork {
     /// Looks into agents' namespaces, from a thread that joins one after the other. No process in them is touched.
     ///
     /// - Parameters:
     ///   - places: by agent.
     ///   - wanted: the agents that are to stay. Of a namespace's they come first: an agent that goes may have another one's place.
+    ///   - ports: the host's ends of agents' pairs.
     mutating func observeInsides(
-        _ places: [String: NetworkSpec.Namespace], wanted: Set<String>, _ facts: inout HostFacts
+        _ places: [String: NetworkSpec.Namespace], wanted: Set<String>, ports: [String: LinkRecord],
+        _ facts: inout HostFacts
     ) throws(KernelError) -> Insides {
         // In order of names, so that of two agents in one namespace it is always the same one that has a fault.
-        let sorted = places.sorted { $0.key < $1.key }
-        guard !sorted.isEmpty else { return Insides() }
+        var sorted = places.sorted { $0.key < $1.key }
+        let known = sorted.compactMap { agent, place in remembered(agent, place, ports[agent]) }
+        let isKnown = Set(known.map(\.agent))
+        if !known.isEmpty { sorted.removeAll { isKnown.contains($0.key) } }
+        guard !sorted.isEmpty else { return merge([], known, wanted, &facts) }
         let host = try NamespaceID.current()
         // Reading takes no lock of the kernel's that is worth mentioning, so two threads are nearly twice as fast. With few
         // agents it is not worth the second one.
@@ -29,26 +44,44 @@ extension HostNetwork {
         }
         // All are waited for, also when one has failed.
         let looks = threads.map { $0.result() }
-        return merge(try looks.map { (look) throws(KernelError) in try look.get() }, wanted, &facts)
+        return merge(try looks.map { (look) throws(KernelError) in try look.get() }, known, wanted, &facts)
     }
 
-    private func merge(_ looks: [Look], _ wanted: Set<String>, _ facts: inout HostFacts) -> Insides {
+    /// What was seen the last time, if it is the same namespace with the same link.
+    private func remembered(
+        _ agent: String, _ place: NetworkSpec.Namespace, _ port: LinkRecord?
+    ) -> SeenInside? {
+        // (The number of a namespace that is gone may soon be that of another, but no pair leads into both.)
+        guard let seen = memory?.insides[agent], let record = seen.inside?.record, let port,
+            port.peerIndex == UInt32(record.index), record.peerIndex == UInt32(port.index),
+            seen.identity == NamespaceID(path: place.path(agent: agent))
+        else { return nil }
+        return seen
+    }
+
+    private mutating func merge(
+        _ looks: [Look], _ known: [SeenInside], _ wanted: Set<String>, _ facts: inout HostFacts
+    ) -> Insides {
         var insides = Insides()
         var owners: [NamespaceID: String] = [:]
         for look in looks { facts.namespaceFaults.merge(look.faults) { $1 } }
-        let found = looks.flatMap(\.found)
-        for (agent, identity, inside, others) in found.filter({ wanted.contains($0.agent) })
-            + found.filter({ !wanted.contains($0.agent) })
+        var found = looks.flatMap(\.found)
+        if !known.isEmpty { found = (found + known).sorted { $0.agent < $1.agent } }
+        if memory != nil {
+            memory?.insides = Dictionary(found.map { ($0.agent, $0) }, uniquingKeysWith: { $1 })
+        }
+        for seen in found.filter({ wanted.contains($0.agent) }) + found.filter({ !wanted.contains($0.agent) })
         {
+            let (agent, identity) = (seen.agent, seen.identity)
             if let owner = owners[identity] {
                 facts.namespaceFaults[agent] = .isAlso(agent: owner)
                 continue
             }
             owners[identity] = agent
             facts.namespaces[agent] = identity
-            if !others.isEmpty { facts.otherLinks[agent] = others }
+            if !seen.others.isEmpty { facts.otherLinks[agent] = seen.others }
             insides.existing.insert(agent)
-            insides.found[agent] = inside
+            insides.found[agent] = seen.inside
         }
         return insides
     }
@@ -56,8 +89,7 @@ extension HostNetwork {
 
 /// What one thread saw in one namespace after the other.
 private struct Look {
-    var found: [(agent: String, NamespaceID, (inside: Inside, record: LinkRecord)?, others: [LinkRecord])] =
-        []
+    var found: [SeenInside] = []
     var faults: [String: NamespaceFault] = [:]
 
     init(
@@ -102,7 +134,7 @@ private struct Look {
             // not keep everybody else's from being looked at. Any other failure is the host's, and no reason to touch a link.
             guard error.code == EINTR else { throw error }
         }
-        found.append((agent, identity, inside, others))
+        found.append(SeenInside(agent: agent, identity: identity, inside: inside, others: others))
     }
 }
 

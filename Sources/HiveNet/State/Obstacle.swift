@@ -46,6 +46,19 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
+extension Obstacle {
+    /// The agent whose it is; nil: it is everybody's.
+    public var agent: String? {
+        switch self {
+        case .linkNameTaken(_, let agent), .namespaceDoesNotExist(_, let agent),
+            .namespaceIsSymbolicLink(_, let agent), .namespaceIsTheHosts(_, let agent),
+            .namespaceIsShared(_, let agent, _):
+            agent
+        case .bridgeNameTaken, .prefixTaken, .subnet4IsRouted, .subnet6IsRouted, .noIPv6, .tablesAreOwned: nil
+        }
+    }
+}
+
 /// What stands in the way, in the order in which an operator would want to hear of it. Pure.
 public func obstacles(to spec: NetworkSpec, observed: NetworkObservation) -> [Obstacle] {
     var found: [Obstacle] = []

@@ -71,6 +71,8 @@ private struct Planner {
                 return
             }
         }
+        // Nearly always, and then it is the very same list where the reader was told so: see Memory.
+        if wanted.rules == actual.rules, wanted.elements.isSame(as: actual.elements) { return }
         // A set that comes or goes does so with its elements, and those are not told one by one.
         let kept = Set(actual.elements.filter { !gone.contains($0.set) })
         let needed = Set(wanted.elements.filter { !made.contains($0.set) })
@@ -269,6 +271,15 @@ private struct Planner {
         }
         if desired.boundary == nil, actual.boundary != nil {
             add(.remove, "tables", "bridge hive, inet hive", unwanted, .tables(.delete))
+        }
+    }
+}
+
+extension [SetElement] {
+    /// One list in memory, not only equal: elements that differ in when they expire are equal too.
+    fileprivate func isSame(as other: [SetElement]) -> Bool {
+        withUnsafeBufferPointer { own in
+            other.withUnsafeBufferPointer { $0.baseAddress == own.baseAddress && $0.count == own.count }
         }
     }
 }

@@ -1,4 +1,5 @@
 internal import CNetlink
+internal import Glibc
 
 /// A program of the classic packet filter, as `SO_ATTACH_FILTER` takes it: it runs in the kernel for every packet that a
 /// socket would get, so that a busy host's traffic wakes nobody up.
@@ -6,6 +7,8 @@ internal import CNetlink
 /// See Documentation/networking/filter.rst of the kernel's source.
 struct PacketFilter {
     private(set) var instructions: [sock_filter] = []
+
+    init(instructions: [sock_filter]) { self.instructions = instructions }
 
     /// Lets pass what has one of these words, in network byte order, at its place. A packet that ends before a place does
     /// not pass (bpf_internal_load_pointer_neg_helper, `ret 0`), so places are tried from the front to the back.
@@ -28,8 +31,19 @@ struct PacketFilter {
         append(BPF_RET | BPF_K, .max)
     }
 
-    private mutating func append(_ code: Int32, _ value: UInt32, then: UInt8 = 0) {
-        instructions.append(sock_filter(code: UInt16(code), jt: then, jf: 0, k: value))
+    private mutating func append(_ code: Int32, _ value: UInt32, then: UInt8 = 0, else other: UInt8 = 0) {
+        instructions.append(sock_filter(code: UInt16(code), jt: then, jf: other, k: value))
+    }
+
+    /// Has a socket see only what passes.
+    func attach(to socket: Int32) throws(KernelError) {
+        var instructions = instructions
+        let code = instructions.withUnsafeMutableBufferPointer { buffer in
+            var program = sock_fprog(len: UInt16(buffer.count), filter: buffer.baseAddress)
+            return setsockopt(
+                socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, socklen_t(MemoryLayout<sock_fprog>.size))
+        }
+        guard code == 0 else { throw .last("attach a packet filter") }
     }
 
     // MARK: The filters

@@ -61,15 +61,7 @@ final class PacketSocket {
         try attach(filter)
     }
 
-    func attach(_ filter: PacketFilter) throws(KernelError) {
-        var instructions = filter.instructions
-        let code = instructions.withUnsafeMutableBufferPointer { buffer in
-            var program = sock_fprog(len: UInt16(buffer.count), filter: buffer.baseAddress)
-            return setsockopt(
-                number, SOL_SOCKET, SO_ATTACH_FILTER, &program, socklen_t(MemoryLayout<sock_fprog>.size))
-        }
-        guard code == 0 else { throw .last("attach a packet filter") }
-    }
+    func attach(_ filter: PacketFilter) throws(KernelError) { try filter.attach(to: number) }
 
     /// Takes part in a multicast group on a link, as long as the socket lives.
     func join(_ group: IPv4Address, link: Int32) throws(KernelError) {

@@ -1,0 +1,271 @@
+internal import CNetlink
+internal import CNftables
+internal import Glibc
+
+/// Keeps a hive's network as it should be: hears of every change that the kernel tells of, looks, and puts right what differs.
+///
+/// It belongs to the network namespace of the thread that makes it, and to one thread at a time. It never waits: whoever has it polls
+/// `descriptors`, and calls `reconcile` when one is readable, or when `deadline` has come.
+public final class Keeper {
+    var network: HostNetwork
+    let hostEvents, rulesetEvents: EventSocket
+    /// Of agents' namespaces. Nil: the kernel does not let us (CAP_NET_BROADCAST).
+    let agentEvents: EventSocket?
+    let settings: SettingsWatch
+    let namespaces: FileWatch
+    let mounts: Descriptor
+
+    /// What is wanted. Nil: nothing yet.
+    public internal(set) var spec: NetworkSpec?
+    var desired: NetworkState?
+    var quarrels = Quarrels()
+    var evidence = Evidence()
+    var map = KernelMap()
+    /// Looking is due.
+    var isDue = false
+    var isAfterLoss = false
+    var pace = Pace()
+    /// What was told already, and need not be told again.
+    private var told = Told()
+    private var retry: (delay: Duration, at: ContinuousClock.Instant)?
+
+    private struct Told {
+        var failures: [String: String] = [:]
+        var obstacles: [Obstacle] = []
+        var alarms: [Finding] = []
+        var trouble: String?
+    }
+
+    /// How much the kernel may keep for us, in octets: some thousand notices.
+    public static let room: Int32 = 4 << 20
+
+    /// Looks at nothing yet, and changes nothing.
+    /// - Parameters:
+    ///   - keeping: whether the tables are to be this process's own.
+    ///   - room: how many octets of notices may wait for us.
+    public init(keeping: TableKeeping = .owned, room: Int32 = Keeper.room) throws(KernelError) {
+        // Before anything is looked at: what changes afterwards is heard of.
+        let buffer = NetlinkSocket.ReceiveBuffer()
+        hostEvents = try EventSocket(
+            family: NETLINK_ROUTE, groups: RouteNotice.groups, room: room, buffer: buffer)
+        rulesetEvents = try EventSocket(
+            family: NETLINK_NETFILTER, groups: [NFNLGRP_NFTABLES.rawValue], room: room, buffer: buffer)
+        do throws(KernelError) {
+            agentEvents = try EventSocket(
+                family: NETLINK_ROUTE, groups: RouteNotice.groups, otherNamespaces: true, room: room,
+                buffer: buffer)
+        } catch {
+            guard error.isPermission else { throw error }
+            agentEvents = nil
+        }
+        settings = try SettingsWatch()
+        namespaces = try FileWatch()
+        // A namespace's file is a mount; proc_pid_mountinfo(5) says how to hear of those.
+        mounts = try Descriptor(path: "/proc/thread-self/mountinfo", flags: O_RDONLY, "watch the mounts")
+        network = try HostNetwork(keeping: keeping)
+        network.memory = Memory()
+    }
+
+    /// What to wait for, and whether it is `POLLPRI` instead of `POLLIN`.
+    public var descriptors: [(number: Int32, isUrgent: Bool)] {
+        let readable = [
+            hostEvents.descriptor, rulesetEvents.descriptor, settings.descriptor, namespaces.descriptor,
+        ]
+        return (readable + [agentEvents?.descriptor].compactMap(\.self)).map { ($0, false) }
+            + [(mounts.number, true)]
+    }
+
+    /// One of `descriptors` was found ready. To be told before `reconcile`: that the mounts have changed is said only once.
+    public func isReady(_ descriptor: Int32) {
+        if descriptor == mounts.number, haveNamespacesMoved { isDue = true }
+    }
+
+    /// When `reconcile` has something to do even if nothing is heard of; nil: never.
+    public var deadline: ContinuousClock.Instant? {
+        let looks = isDue ? pace.next : nil
+        return [looks, pace.insides, quarrels.deadline, retry?.at].compactMap(\.self).min()
+    }
+
+    /// The tables belong to this process, so that nobody else can change them.
+    public var ownsTables: Bool { network.owner != nil }
+
+    /// Agents that are cut off for the time being.
+    public var quarantined: Set<String> { restraint.quarantined }
+    private var restraint: Restraint { quarrels.restraint(agents: (spec?.agents ?? []).map(\.name)) }
+
+    /// The boundary holds, as of the last look: nothing was left to be done.
+    public private(set) var holds = false
+
+    // MARK: What is wanted
+
+    /// Takes a specification as what is wanted from now on, without conditions: what stands in an agent's way keeps that agent
+    /// from having a network, and nobody else. `reconcile` makes it so.
+    public func want(_ spec: NetworkSpec) throws(KernelError) {
+        desired = try NetworkState(spec)
+        self.spec = spec
+        isDue = true
+        pace.hurry()
+    }
+
+    /// Makes the kernel's network what is wanted, as `HostNetwork.apply` does, and keeps it so from then on. When something stands in
+    /// the way, what was wanted before is kept.
+    /// - Throws: as `HostNetwork.apply`.
+    public func apply(
+        _ spec: NetworkSpec, prepare: () throws -> Void = {}, progress: (Int, Int) -> Void = { _, _ in }
+    ) throws -> AppliedChanges {
+        let desired = try NetworkState(spec)
+        listen()
+        network.memory = Memory()
+        var isPrepared = false
+        defer {
+            if isPrepared {
+                self.spec = spec
+                self.desired = desired
+                isDue = true
+                pace.hurry()
+            }
+        }
+        quarrels.forget()
+        let applied = try network.converge(
+            to: .specification(spec, desired),
+            {
+                try prepare()
+                isPrepared = true
+            }, progress)
+        learn(applied.observed)
+        holds = true
+        return applied
+    }
+
+    /// Everything as it is now, with the counts.
+    public func observe() throws(KernelError) -> NetworkObservation {
+        network.memory?.rules = nil
+        return try network.observe(spec)
+    }
+
+    /// What would be changed to make another specification so. Changes nothing.
+    public func plan(_ spec: NetworkSpec) throws -> (changes: [Change], observed: NetworkObservation) {
+        let observed = try observe()
+        if let obstacle = obstacles(to: spec, observed: observed).first { throw obstacle }
+        return (HiveNet.plan(desired: try NetworkState(spec), observed: observed, owner: network.owner), observed)
+    }
+
+    /// Ways round the boundary that somebody has.
+    public func auditWaysRound(_ observed: NetworkObservation) throws(KernelError) -> [Finding] {
+        try network.auditWaysRound(observed)
+    }
+
+    // MARK: Keeping it
+
+    /// Reads what the kernel has told, and puts right what differs, if it is time to.
+    /// - Returns: nil if nothing was looked at.
+    public func reconcile() -> Repair? {
+        listen()
+        let now = ContinuousClock.now
+        let (tried, over) = quarrels.advance(to: now)
+        if !tried.isEmpty || !over.isEmpty { isDue = true }
+        if let retry, now >= retry.at { isDue = true }
+        if let agents = pace.takeInsides(at: now) {
+            for agent in agents {
+                if let agent { network.memory?.insides[agent] = nil } else { network.memory?.insides = [:] }
+            }
+            isDue = true
+        }
+        guard isDue, let spec, let desired, !tried.isEmpty || now >= pace.next else { return nil }
+        isDue = false
+        var repair = Repair()
+        repair.isAfterLoss = isAfterLoss
+        isAfterLoss = false
+        repair.tried = Set(tried.compactMap(\.agent)).sorted()
+        let start = ContinuousClock.now
+        do {
+            try look(spec, desired, &repair)
+            retry = nil
+            told.trouble = nil
+        } catch {
+            give(up: error, &repair)
+        }
+        let end = ContinuousClock.now
+        repair.latency = evidence.since.map { end - $0 }
+        evidence = Evidence()
+        pace.took(end - start, at: end, isQuiet: repair.items.isEmpty)
+        return repair
+    }
+
+    private func look(_ spec: NetworkSpec, _ desired: NetworkState, _ repair: inout Repair) throws {
+        let result = try network.converge(to: .kept(spec, desired, restraint))
+        let indexes = map.indexes
+        learn(result.observed)
+        let now = ContinuousClock.now
+        func actor(_ change: Change) -> Actor? {
+            let link = change.link ?? spec.bridge
+            return evidence.actor(for: change, link: indexes[link] ?? map.indexes[link])
+        }
+        repair.items = result.changes.map { Repair.Item(change: $0, actor: actor($0)) }
+        let before = restraint
+        let fought = quarrels.note(result.changes, by: actor, at: now)
+        for (agent, error) in result.failures {
+            let words = error.description
+            if told.failures[agent] != words { repair.failures[agent] = words }
+            quarrels.refuse(.unreachable(agent), at: now)
+        }
+        told.failures = result.failures.mapValues(\.description)
+        repair.quarrels = fought.compactMap { subject in
+            quarrels.quarrels[subject].map { Repair.Quarrel(subject, $0) }
+        }
+        let found = obstacles(to: spec, observed: result.observed)
+        repair.obstacles = found.filter { !told.obstacles.contains($0) }
+        told.obstacles = found
+        let alarms = map.alarms
+        repair.alarms = alarms.filter { !told.alarms.contains($0) }
+        told.alarms = alarms
+        holds = result.remaining.isEmpty
+        // Somebody is at it right now, or there is somebody to be cut off: that does not wait for another notice.
+        if !result.remaining.isEmpty || restraint != before {
+            isDue = true
+            pace.hurry()
+        }
+    }
+
+    /// Tries again later. Agents do not stay connected behind rules that may not be there.
+    private func give(up error: any Error, _ repair: inout Repair) {
+        holds = false
+        let words = "\(error)"
+        if told.trouble != words { repair.trouble = words }
+        told.trouble = words
+        let delay = retry.map { min($0.delay * 2, Quarrels.longest) } ?? .milliseconds(250)
+        retry = (delay, ContinuousClock.now + delay)
+        network.memory = Memory()
+        if delay > .seconds(1) { network.lower(map.ports.keys) }
+    }
+}
+
+extension Quarrels.Subject {
+    /// Something in an agent's namespace keeps it from being set up.
+    static func unreachable(_ agent: String) -> Self {
+        Self(
+            Change(
+                kind: .add, object: "agent", detail: agent, reason: "", agent: agent,
+                step: .makeLink(agent: agent)))
+    }
+}
+
+extension Repair.Quarrel {
+    fileprivate init(_ subject: Quarrels.Subject, _ quarrel: Quarrels.Quarrel) {
+        self.init(
+            subject: [subject.object, subject.detail].filter { !$0.isEmpty }.joined(separator: " "),
+            agent: subject.agent, isQuarantine: subject.agent != nil || subject.weakens,
+            attempts: quarrel.attempts, pause: quarrel.delay, actors: quarrel.who)
+    }
+}
+
+extension HostNetwork {
+    /// Puts links down, as far as that can be done.
+    fileprivate mutating func lower(_ links: some Sequence<Int32>) {
+        for index in links {
+            let batch = Batch(capacity: 1 << 10)
+            batch.lower("\(index)", index: index)
+            try? route.execute(batch)
+        }
+    }
+}

@@ -1,0 +1,39 @@
+/// What was read of the kernel last, for a process that hears of every change: what has not changed since need not be read again.
+///
+/// A thousand agents' namespaces and elements are most of what there is to read, and seldom change.
+struct Memory {
+    /// What there is of our tables, but for the counts.
+    struct Rules {
+        /// Of the whole ruleset. Another one means that something changed, in whatever table.
+        var generation: UInt32
+        /// Nil: no table exists.
+        var boundary: Boundary?
+        var ownership: [String: TableOwnership]
+        var chains: [String: [String: String]]
+
+        init(_ read: BoundaryObservation) {
+            generation = read.generation
+            boundary = read.boundary
+            ownership = read.ownership
+            chains = Dictionary(
+                read.tables.map { ($0.label, $0.chains.mapValues(\.definition)) }, uniquingKeysWith: { $1 })
+        }
+    }
+
+    var rules: Rules?
+    /// By agent.
+    var insides: [String: SeenInside] = [:]
+
+    /// Says that what was read is what is wanted: then one of the two is kept in memory, not both.
+    mutating func share(_ wanted: Boundary?) {
+        // (Elements that differ in when they expire are equal.)
+        if rules?.boundary == wanted, wanted?.elements.contains(where: { $0.expires != nil }) == false {
+            rules?.boundary = wanted
+        }
+    }
+
+    /// A transaction was made that concerns none of our tables, and that nobody else's came before.
+    mutating func passOver(_ generation: UInt32) {
+        if let known = rules?.generation, known &+ 1 == generation { rules?.generation = generation }
+    }
+}

@@ -1,0 +1,180 @@
+internal import Glibc
+
+/// The control socket's side of the watcher: lets in whom it may, and cuts what they say into lines. It never waits.
+final class ControlServer {
+    private let path: String
+    private let listener: UnixSocket
+    private let group: gid_t?
+    private(set) var connections: [ControlConnection] = []
+
+    static let mostConnections = 64
+
+    /// - Parameters:
+    ///   - path: in a directory that is made if it is missing.
+    ///   - group: whose members may connect, besides root.
+    init(path: String, group: gid_t?) throws(WatchError) {
+        self.path = path
+        self.group = group
+        try Self.makeDirectory(of: path)
+        listener = try UnixSocket(isBlocking: false)
+        try listener.listen(at: path, mode: group == nil ? 0o600 : 0o660, group: group)
+    }
+
+    deinit { unlink(path) }
+
+    /// Whoever can write to the directory can put another socket in ours' place.
+    private static func makeDirectory(of path: String) throws(WatchError) {
+        let directory = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
+        guard path.hasPrefix("/"), !directory.isEmpty else {
+            throw WatchError(
+                WatchError.usage, "the control socket needs an absolute path in a directory, not \(path)")
+        }
+        if mkdir(directory, 0o755) == 0 {
+            // Whatever the umask is.
+            guard chmod(directory, 0o755) == 0 else { throw .last("make \(directory)") }
+        } else if errno != EEXIST {
+            throw .last("make \(directory)")
+        }
+        var status = stat()
+        guard lstat(directory, &status) == 0 else { throw .last("look at \(directory)") }
+        guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o022 == 0
+        else {
+            throw WatchError(
+                WatchError.configuration,
+                "\(directory) has to be a directory that only its owner, the user of the watcher, can write to")
+        }
+    }
+
+    /// What to wait for: descriptor and poll(2) events.
+    var interests: [(descriptor: Int32, events: Int16)] {
+        [(listener.descriptor, Int16(POLLIN))] + connections.map { ($0.descriptor, $0.events) }
+    }
+
+    /// When somebody is to be cut off who has begun a request and does not end it.
+    var deadline: ContinuousClock.Instant? { connections.compactMap(\.deadline).min() }
+
+    /// Lets in, reads and writes as far as that goes without waiting.
+    /// - Parameter handle: gets each whole line.
+    func serve(_ handle: (ControlConnection, [UInt8]) -> Void) {
+        while let socket = listener.accept() {
+            guard connections.count < Self.mostConnections, isWelcome(socket) else { continue }
+            connections.append(ControlConnection(socket))
+        }
+        let now = ContinuousClock.now
+        for connection in connections {
+            for line in connection.takeLines() { handle(connection, line) }
+            connection.flush()
+            if let deadline = connection.deadline, now >= deadline { connection.end() }
+        }
+        connections.removeAll(where: \.isOver)
+    }
+
+    /// The file's mode says the same. But it can be changed, and a socket be passed on by a mount.
+    private func isWelcome(_ socket: UnixSocket) -> Bool {
+        guard let peer = socket.peer else { return false }
+        return peer.user == 0 || peer.user == geteuid() || group.map(peer.groups.contains) == true
+    }
+}
+
+/// Somebody who is connected.
+final class ControlConnection {
+    private let socket: UnixSocket
+    private var input: [UInt8] = []
+    private var output: [UInt8] = []
+    private var sent = 0
+    private(set) var isOver = false
+    /// There may be whole requests that were not looked at yet.
+    var hasMore: Bool { !isBusy && !isOver && input.contains(UInt8(ascii: "\n")) }
+    /// The other side sends nothing more; it may still read.
+    private var isHalfClosed = false
+    /// When it last began to be waited for: for a request, or for the other side to read.
+    private var since = ContinuousClock.now
+    /// An answer is owed: further requests wait.
+    var isBusy = false
+    /// What it gets from now on, besides answers.
+    var stream: Stream?
+    /// Lines of a stream that there was no room for.
+    private var dropped = 0
+
+    enum Stream { case events, drops(agent: String?) }
+
+    /// For a whole request, and for reading some more of an answer.
+    static let patience = Duration.seconds(10)
+    /// Of a stream's lines, for a reader that is slow. An answer may be of any size.
+    static let mostOutput = 1 << 20
+
+    init(_ socket: UnixSocket) { self.socket = socket }
+
+    var descriptor: Int32 { socket.descriptor }
+    var events: Int16 {
+        (isHalfClosed ? 0 : Int16(POLLIN)) | (output.isEmpty ? 0 : Int16(POLLOUT))
+    }
+    /// When it is cut off. Nil: it is our turn.
+    var deadline: ContinuousClock.Instant? {
+        isBusy || stream != nil && output.isEmpty ? nil : since + Self.patience
+    }
+
+    func end() { isOver = true }
+
+    /// Whole lines that have come. A longer line than a request may have ends the connection.
+    fileprivate func takeLines() -> [[UInt8]] {
+        var chunk = [UInt8](repeating: 0, count: 1 << 16)
+        var lines: [[UInt8]] = []
+        // (So much and no more at a time: others want to be served too.)
+        for _ in 0..<16 where !isHalfClosed && !isOver {
+            let count = chunk.withUnsafeMutableBytes { socket.read(into: $0) }
+            if count < 0 {
+                if errno != EAGAIN { end() }
+                break
+            }
+            if count == 0 { isHalfClosed = true }
+            input += chunk[..<count]
+            guard input.count <= ControlRequest.longest + chunk.count else {
+                end()
+                break
+            }
+        }
+        if input.count > ControlRequest.longest { end() }
+        // One at a time: each is answered before the next is looked at.
+        while lines.isEmpty, !isBusy, let line = input.firstIndex(of: UInt8(ascii: "\n")) {
+            if line > 0 { lines.append(Array(input[..<line])) }
+            input.removeSubrange(...line)
+            since = .now
+        }
+        if isHalfClosed, lines.isEmpty, !isBusy, output.isEmpty, stream == nil { end() }
+        return lines
+    }
+
+    func send(_ bytes: [UInt8]) {
+        if output.isEmpty { since = .now }
+        output += bytes
+        flush()
+    }
+
+    /// One line of a stream; dropped, and said to be when there is room again, for a reader that is too slow.
+    func send(streamed line: [UInt8], lost: (Int) -> [UInt8]) {
+        guard output.count - sent + line.count <= Self.mostOutput else {
+            dropped += 1
+            return
+        }
+        if dropped > 0 {
+            output += lost(dropped)
+            dropped = 0
+        }
+        send(line)
+    }
+
+    fileprivate func flush() {
+        while sent < output.count, !isOver {
+            let count = output[sent...].withUnsafeBytes { socket.write($0) }
+            if count < 0 {
+                if errno != EAGAIN { end() }
+                return
+            }
+            sent += count
+            since = .now
+        }
+        output = []
+        sent = 0
+    }
+}

@@ -1,0 +1,25 @@
+internal import CNetlink
+internal import Glibc
+
+/// Signals as something to poll for: signalfd(2). They are blocked in the calling thread, and in those that it starts.
+final class Signals {
+    let descriptor: Int32
+
+    init(_ numbers: [Int32]) throws(WatchError) {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in numbers { sigaddset(&set, number) }
+        guard pthread_sigmask(SIG_BLOCK, &set, nil) == 0 else { throw .last("block signals") }
+        descriptor = signalfd(-1, &set, Int32(SFD_CLOEXEC.rawValue) | Int32(SFD_NONBLOCK.rawValue))
+        guard descriptor >= 0 else { throw .last("wait for signals") }
+    }
+
+    deinit { close(descriptor) }
+
+    /// The next one that came, or nil.
+    func next() -> Int32? {
+        var information = signalfd_siginfo()
+        let size = MemoryLayout<signalfd_siginfo>.size
+        return read(descriptor, &information, size) == size ? Int32(information.ssi_signo) : nil
+    }
+}
