@@ -14,6 +14,8 @@ struct BoundaryObservation {
     var counts: [(element: SetElement, packets: UInt64)]
     /// Packets counted by named counters: `inet hive host`.
     var totals: [String: UInt64]
+    /// Since when all of these count, in seconds since 1970-01-01 UTC. Nil: no table, or one that does not say.
+    var since: Int64?
 
     /// Nil: no table exists.
     var boundary: Boundary? {
@@ -33,7 +35,9 @@ extension NetlinkSocket {
             var observation = BoundaryObservation(
                 generation: before, tables: [], elements: [], counts: [], totals: [:])
             for family in [Table.Family.bridge, .inet] {
-                guard let flags = try flags(of: family) else { continue }
+                guard let (flags, since) = try header(of: family) else { continue }
+                // Of two tables, one of which is younger, that one.
+                observation.since = [observation.since, since].compactMap(\.self).max()
                 do {
                     observation.tables.append(try readTable(family, flags, into: &observation))
                 } catch  where error.isNotFound {
@@ -56,17 +60,24 @@ extension NetlinkSocket {
         return UInt32(bigEndian: generations.first ?? 0)
     }
 
-    /// - Returns: the table's flags, or nil if there is none.
-    private mutating func flags(of family: Table.Family) throws(KernelError) -> UInt32? {
+    /// - Returns: the table's flags and since when it counts, or nil if there is none.
+    private mutating func header(
+        of family: Table.Family
+    ) throws(KernelError) -> (flags: UInt32, since: Int64?)? {
         let request = Batch(capacity: 1 << 12)
         let table = try TableObject(Boundary.tableName, family)
         table.append(
             to: request, NFT_MSG_GETTABLE, 0, "look for the table \(family.name) \(Boundary.tableName)")
         do {
-            let found: [UInt32] = try query(request) { message in
-                message.parse(nfgenmsg.self, of: TableScope.self).map { $0.1[.flags] ?? 0 }
-            }
-            return found.first.map { UInt32(bigEndian: $0) }
+            return try query(request) { message in
+                message.parse(nfgenmsg.self, of: TableScope.self).map { _, attributes in
+                    let data = attributes.payload(UInt16(NFTA_TABLE_USERDATA.rawValue))
+                    return (
+                        flags: UInt32(bigEndian: attributes[.flags] ?? 0),
+                        since: CountsSince.seconds(comment: data.flatMap { UserData.comment(in: $0) })
+                    )
+                }
+            }.first
         } catch  where error.isNotFound {
             return nil
         }

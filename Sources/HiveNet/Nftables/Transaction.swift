@@ -35,6 +35,7 @@ struct Transaction: ~Copyable {
     /// Makes a table with everything in it. Where it exists already, `replace` it instead.
     func create(_ table: Table) throws(KernelError) {
         let object = try TableObject(table.name, table.family)
+        object.set(comment: CountsSince.comment(Int64(time(nil))))
         object.append(to: batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, "create table \(table.label)")
         try addCounters(table)
         for set in table.sets { try add(set, to: table) }

@@ -61,8 +61,8 @@ extension HostNetwork {
                 links.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first }),
             freeIndex: (links.map(\.index).max() ?? 0) + 1,
             chains: Dictionary(
-                tables.tables.map { ($0.label, $0.chains.mapValues(\.definition)) }, uniquingKeysWith: { $1 })
-        )
+                tables.tables.map { ($0.label, $0.chains.mapValues(\.definition)) }, uniquingKeysWith: { $1 }),
+            countsSince: tables.since)
     }
 
     private mutating func observe(

@@ -54,6 +54,8 @@ struct ShownNetwork: Encodable {
     let blocked: [String: Blocked]
     /// Packets by reason, those of senders who are no agent included: keys such as `inet hive host`.
     let blockedInAll: [String: UInt64]
+    /// Since when these are counted, in seconds since 1970-01-01 UTC.
+    let since: Int64?
 
     /// By agent, as the configuration says.
     let policies: [String: ShownPolicy]
@@ -61,8 +63,8 @@ struct ShownNetwork: Encodable {
     let names: [String: ShownName]
 
     private enum CodingKeys: CodingKey {
-        case version, configuration, drift, findings, cautions, network, blocked, blockedInAll, policies,
-            names
+        case version, configuration, drift, findings, cautions, network, blocked, blockedInAll, since,
+            policies, names
     }
 
     /// - Parameter agent: only this one, or nil for all.
@@ -112,6 +114,7 @@ struct ShownNetwork: Encodable {
         self.network = network
         blocked = observed.blocked.filter { agent == nil || $0.key == agent }
         blockedInAll = observed.blockedInAll
+        since = observed.countsSince
         let agents = (spec?.agents ?? []).filter { agent == nil || $0.name == agent }
         policies = Dictionary(agents.map { ($0.name, ShownPolicy($0.egress)) }) { first, _ in first }
         names = Dictionary(
@@ -203,7 +206,20 @@ struct ShownNetwork: Encodable {
             ? ["no agents"]
             : lines + [
                 "", "TO-HOST, TO-PEER, SPOOFED, TO-OUTSIDE and EXCESS count the packets that were blocked.",
-            ]
+            ] + totals()
+    }
+
+    /// By reason, the two tables together, those of senders who are no agent included.
+    private func totals() -> [String] {
+        guard network.boundary != nil else { return [] }
+        let counts = DropReason.allCases.map { reason in
+            let count = blockedInAll.filter { $0.key.hasSuffix(" \(reason.rawValue)") }.reduce(0) {
+                $0 + $1.value
+            }
+            return "\(reason.rawValue) \(count)"
+        }
+        let start = since.map { " since \(ShownName.time($0))" } ?? ""
+        return ["In all\(start): \(counts.joined(separator: ", "))."]
     }
 
     /// A fingerprint says nothing to people.

@@ -75,7 +75,7 @@ struct ShownName: Encodable {
     }
 
     /// `2026-01-31 12:00:00 UTC`.
-    private static func time(_ seconds: Int64?) -> String {
+    static func time(_ seconds: Int64?) -> String {
         guard let seconds else { return "never" }
         var (time, parts) = (time_t(seconds), tm())
         guard gmtime_r(&time, &parts) != nil else { return "\(seconds)" }
