@@ -99,6 +99,6 @@ public struct Hive: Sendable {
             bridge: network.bridge, interfacePrefix: network.interfacePrefix, subnet4: network.subnet4,
             subnet6: network.subnet6, mtu: network.mtu,
             // Root may connect anyway.
-            gatewayUsers: user.map { $0 == 0 ? [] : [$0] } ?? [], agents: agents)
+            gatewayUsers: user.map { $0 == 0 ? [] : [$0] } ?? [], agents: agents, logGroup: network.logGroup)
     }
 }

@@ -1,5 +1,6 @@
 import HiveCommand
 import HiveCore
+import HiveWatch
 
 /// The tree of commands. Each has a file of its own.
 enum Hivectl {
@@ -32,6 +33,7 @@ enum Hivectl {
         net.add(netPlan(global))
         net.add(netApply(global))
         net.add(netVerify(global))
+        net.add(netDrops(global))
         net.add(netDown(global))
         net.add(netAdd(global))
         net.add(netRm(global))
@@ -43,6 +45,7 @@ enum Hivectl {
 struct GlobalOptions {
     let config: Key<String>
     let state: Key<String>
+    let socket: Key<String>
 
     init(_ root: inout Command) {
         config = root.option(
@@ -51,6 +54,9 @@ struct GlobalOptions {
         state = root.option(
             "state", "DIR", .directory, default: "/var/lib/hive", environment: "HIVE_STATE",
             "the directory of leases and of agents added at run time")
+        socket = root.option(
+            "socket", "PATH", .file, default: ControlClient.standardPath, environment: "HIVE_SOCKET",
+            "where the watcher listens, if one runs")
     }
 }
 

@@ -71,8 +71,14 @@ public struct AgentSettings: Equatable, Sendable {
         }
     }
 
+    /// Reads what a file `agents.d/NAME.json` holds.
+    /// - Parameter file: the name that errors have for it.
+    public init(text: String, file: String) throws(HiveError) {
+        self = try Declaration(name: "", text: Array(text.utf8), file: file).settings
+    }
+
     /// JSON that reads back as the same settings. Defaults are left out.
-    var text: String {
+    public var text: String {
         var members: [String] = []
         if let webPort { members.append("\"web\": { \"port\": \(webPort) }") }
         if egress != .none { members.append("\"egress\": \(egress.json)") }

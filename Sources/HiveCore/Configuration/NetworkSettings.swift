@@ -12,10 +12,12 @@ public struct NetworkSettings: Equatable, Sendable {
     public var subnet6: Prefix6? = Prefix6(network: 0xfd77_6869_7665 << 80, length: 64)
     /// In bytes.
     public var mtu: UInt32 = 1500
+    /// The group of nfnetlink_log that denied packets go to; nil for no log. (104 is "h" in ASCII.)
+    public var logGroup: UInt16? = 104
 
     public init() {}
 
-    static let keys = ["bridge", "interfacePrefix", "subnet4", "subnet6", "mtu"]
+    static let keys = ["bridge", "interfacePrefix", "subnet4", "subnet6", "mtu", "logGroup"]
 
     /// Lengths that leave an address for the host and at least one for an agent, and of which no one needs more.
     static let lengths4 = 8...30
@@ -41,6 +43,11 @@ public struct NetworkSettings: Equatable, Sendable {
         // 1280: below it the kernel takes IPv6 off a link, with the settings that keep it silent (addrconf_notify; RFC 8200).
         // 65535: ETH_MAX_MTU, a veth's limit (drivers/net/veth.c).
         if let mtu = try object.integer("mtu", 1280...65535) { self.mtu = UInt32(mtu) }
+        if object.isNull("logGroup") {
+            logGroup = nil
+        } else if let group = try object.integer("logGroup", 0...Int(UInt16.max)) {
+            logGroup = UInt16(group)
+        }
     }
 
     private mutating func readNames(_ object: JSONObject) throws(HiveError) {

@@ -10,12 +10,16 @@ public enum AgentSet: Hashable, Sendable {
     case spoof
     /// Counts, by link, frames for other agents.
     case peerFrame
+    /// How many dropped frames a second of an agent go to the log, by link.
+    case loggedFrame
     /// Count, by Ethernet address, packets that were dropped on their way to the host, to another agent, outwards, and for being
     /// more than the agent may send.
     case host
     case peer
     case egress
     case excess
+    /// How many dropped packets a second of an agent go to the log, by Ethernet address.
+    case logged
     /// From an agent's address to the chain of its egress policy. Absent: nothing may go out.
     case egress4
     case egress6
@@ -37,8 +41,8 @@ public enum AgentSet: Hashable, Sendable {
 
     /// All but those of policies, in order.
     public static let standing: [AgentSet] = [
-        .lease4, .lease6, .spoof, .peerFrame, .host, .peer, .egress, .excess, .egress4, .egress6, .service4,
-        .service6, .connections, .rate, .rate4, .rate6, .web4, .web6,
+        .lease4, .lease6, .spoof, .peerFrame, .loggedFrame, .host, .peer, .egress, .excess, .logged, .egress4,
+        .egress6, .service4, .service6, .connections, .rate, .rate4, .rate6, .web4, .web6,
     ]
 
     /// The set of that name in a table of ours; nil: it is none of these.
@@ -66,7 +70,7 @@ public enum AgentSet: Hashable, Sendable {
 
     private var isBridge: Bool {
         switch self {
-        case .lease4, .lease6, .spoof, .peerFrame: true
+        case .lease4, .lease6, .spoof, .peerFrame, .loggedFrame: true
         default: false
         }
     }
@@ -85,10 +89,12 @@ public enum AgentSet: Hashable, Sendable {
         case .lease6: SetDefinition(name: "lease6", fields: [.linkName, .etherAddress, .ipv6Address])
         case .spoof: SetDefinition(name: "spoof", fields: [.linkName], statement: .counter)
         case .peerFrame: SetDefinition(name: "peer", fields: [.linkName], statement: .counter)
+        case .loggedFrame: SetDefinition(name: "logged", fields: [.linkName], statement: .packets)
         case .host: SetDefinition(name: "host", fields: [.etherAddress], statement: .counter)
         case .peer: SetDefinition(name: "peer", fields: [.etherAddress], statement: .counter)
         case .egress: SetDefinition(name: "egress", fields: [.etherAddress], statement: .counter)
         case .excess: SetDefinition(name: "excess", fields: [.etherAddress], statement: .counter)
+        case .logged: SetDefinition(name: "logged", fields: [.etherAddress], statement: .packets)
         case .egress4: SetDefinition(name: "egress4", fields: [.ipv4Address], holdsVerdicts: true)
         case .egress6: SetDefinition(name: "egress6", fields: [.ipv6Address], holdsVerdicts: true)
         case .allow4(let label): Self.destinations(Self.allow4Prefix + label, .ipv4Address)
@@ -126,22 +132,24 @@ extension AgentSet: Comparable {
         case .lease6: 1
         case .spoof: 2
         case .peerFrame: 3
-        case .host: 4
-        case .peer: 5
-        case .egress: 6
-        case .excess: 7
-        case .egress4: 8
-        case .egress6: 9
-        case .service4: 10
-        case .service6: 11
-        case .connections: 12
-        case .rate: 13
-        case .rate4: 14
-        case .rate6: 15
-        case .web4: 16
-        case .web6: 17
-        case .allow4: 18
-        case .allow6: 19
+        case .loggedFrame: 4
+        case .host: 5
+        case .peer: 6
+        case .egress: 7
+        case .excess: 8
+        case .logged: 9
+        case .egress4: 10
+        case .egress6: 11
+        case .service4: 12
+        case .service6: 13
+        case .connections: 14
+        case .rate: 15
+        case .rate4: 16
+        case .rate6: 17
+        case .web4: 18
+        case .web6: 19
+        case .allow4: 20
+        case .allow6: 21
         }
     }
 }

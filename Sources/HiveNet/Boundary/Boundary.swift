@@ -19,7 +19,9 @@ public struct Boundary: Codable, Equatable, Sendable {
         let toPorts = Match.output(prefix: spec.interfacePrefix)
         let host = spec.bridgeMAC
         var table = Table(family: .bridge, name: tableName, counters: ["spoof", "peer", "outside"])
-        table.sets = [.lease4, .lease6, .spoof, .peerFrame].map { (set: AgentSet) in set.definition }
+        table.sets = [.lease4, .lease6, .spoof, .peerFrame, .loggedFrame].map { (set: AgentSet) in
+            set.definition
+        }
         table.sets += [.noise6, .extensions6]
         table.chains = [
             Chain("prerouting", .prerouting(-300)) {
@@ -73,14 +75,17 @@ public struct Boundary: Codable, Equatable, Sendable {
             },
             Chain("forward", .forward(-300)) {
                 Rule("from no agent to anybody", ports, .goto("peered"))
+                logged("outside", spec, toPorts)
                 Rule("from nobody to an agent", toPorts, .count("outside"), .drop)
             },
             Chain("spoofed") {
                 Rule("whose port", .link(in: .spoof))
+                logged("spoof", spec, .notLink(in: .loggedFrame), agents: .link(in: .loggedFrame))
                 Rule("spoofed", .count("spoof"), .drop)
             },
             Chain("peered") {
                 Rule("whose port", .link(in: .peerFrame))
+                logged("peer", spec, .notLink(in: .loggedFrame), agents: .link(in: .loggedFrame))
                 Rule("for another agent", .count("peer"), .drop)
             },
         ]
@@ -236,8 +241,13 @@ public struct Boundary: Codable, Equatable, Sendable {
                 Rule("never a port of the host's services", .transport(.udp), .masquerade(to: 32768...60999))
                 Rule("what has no ports", .masquerade)
             },
-            denied("spoof", nil), denied("host", .host), denied("peer", .peer), denied("egress", .egress),
-            denied("excess", .excess), denied("outside", nil), denied("local", nil),
+            denied("spoof", nil, spec, others: .notEtherSource(in: .logged)),
+            denied("host", .host, spec, others: .notEtherSource(in: .logged)),
+            denied("peer", .peer, spec, others: .notEtherSource(in: .logged)),
+            denied("egress", .egress, spec, others: .notEtherSource(in: .logged)),
+            // What comes back from outside, by whatever kind of link.
+            denied("excess", .excess, spec, others: .notInput(spec.bridge)),
+            denied("outside", nil, spec), denied("local", nil, spec),
         ]
         table.chains += policies.map { label in
             Chain(chain(for: label)) {
@@ -249,13 +259,31 @@ public struct Boundary: Codable, Equatable, Sendable {
         return table
     }
 
-    /// Counts by agent where the sender is one, counts, drops. Two rules, because a look-up that finds nothing ends its
-    /// rule, and the drop must not end with it.
-    private static func denied(_ reason: String, _ set: AgentSet?) -> Chain {
+    /// Counts by agent where the sender is one, logs, counts, drops. Several rules, because a look-up that finds nothing ends
+    /// its rule, and the drop must not end with it.
+    /// - Parameter others: matches what comes from no agent. Nil: nothing here comes from one.
+    private static func denied(
+        _ reason: String, _ set: AgentSet?, _ spec: NetworkSpec, others: Match? = nil
+    ) -> Chain {
         Chain("denied_\(reason)") {
             if let set { Rule("which agent", .etherSource(in: set)) }
+            logged(reason, spec, others ?? [], agents: others.map { _ in .etherSource(in: .logged) })
             Rule("denied: \(reason)", .count(reason), .drop)
         }
+    }
+
+    /// What is about to be dropped goes to the log, so much of it a second: of every agent by itself, so that none of them
+    /// keeps another's packets out of it, and of everybody else together.
+    /// - Parameters:
+    ///   - others: matches senders that are no agent.
+    ///   - agents: looks into a set with a limit for each agent. Nil: it comes from none.
+    private static func logged(
+        _ reason: String, _ spec: NetworkSpec, _ others: Match, agents: Match? = nil
+    ) -> [Rule] {
+        guard let group = spec.logGroup else { return [] }
+        let log = Match.log(reason, group)
+        return (agents.map { [Rule("some of it to the log: an agent's", $0, log)] } ?? [])
+            + [Rule("some of it to the log", others, .logLimit, log)]
     }
 
     /// The chain of an egress policy, by its label. `none` has no chain: such an agent is not in the map.

@@ -12,10 +12,12 @@ extension Boundary {
             SetElement(.lease4, [link, mac, agent.address4], agent: name),
             SetElement(.spoof, [link], agent: name),
             SetElement(.peerFrame, [link], agent: name),
+            SetElement(.loggedFrame, [link], limit: LogLimit.rate, agent: name),
             SetElement(.host, [mac], agent: name),
             SetElement(.peer, [mac], agent: name),
             SetElement(.egress, [mac], agent: name),
             SetElement(.excess, [mac], agent: name),
+            SetElement(.logged, [mac], limit: LogLimit.rate, agent: name),
         ]
         if chain != nil || !egress.services.isEmpty {
             elements.append(

@@ -10,6 +10,12 @@ extension Match {
     static var drop: Match { [.verdict(.drop)] }
     static func goto(_ chain: String) -> Match { [.verdict(.goto(chain))] }
     static func count(_ counter: String) -> Match { [.counter(counter)] }
+    /// `log prefix "hive: host" group 104 snaplen 128`
+    static func log(_ reason: String, _ group: UInt16) -> Match {
+        [.log(prefix: LoggedPacket.prefix + reason, group: group, length: LogLimit.octets)]
+    }
+    /// `limit rate 5/second burst 10 packets`
+    static var logLimit: Match { [.limit(packets: LogLimit.rate, burst: LogLimit.burst)] }
     static var masquerade: Match { [.masquerade(hasPorts: false)] }
     static func masquerade(to ports: ClosedRange<UInt16>) -> Match {
         [
@@ -21,6 +27,9 @@ extension Match {
     // MARK: Links
 
     static func input(_ name: String) -> Match { [.meta(.inputName), .compare(.equal, name.keyOctets)] }
+    static func notInput(_ name: String) -> Match {
+        [.meta(.inputName), .compare(.notEqual, name.keyOctets)]
+    }
     static func output(_ name: String) -> Match { [.meta(.outputName), .compare(.equal, name.keyOctets)] }
     static func notOutput(_ name: String) -> Match {
         [.meta(.outputName), .compare(.notEqual, name.keyOctets)]
@@ -35,6 +44,10 @@ extension Match {
     static var notLoopback: Match { [.meta(.inputName), .compare(.notEqual, "lo".keyOctets)] }
     /// `iifname @spoof`
     static func link(in set: AgentSet) -> Match { [.meta(.inputName), .lookup(set: set.definition.name)] }
+
+    static func notLink(in set: AgentSet) -> Match {
+        [.meta(.inputName), .lookup(set: set.definition.name, inverted: true)]
+    }
 
     // MARK: Ethernet
 
@@ -63,6 +76,11 @@ extension Match {
     /// `ether saddr @host`
     static func etherSource(in set: AgentSet) -> Match {
         isEthernet + [.payload(.link, offset: 6, length: 6), .lookup(set: set.definition.name)]
+    }
+    static func notEtherSource(in set: AgentSet) -> Match {
+        isEthernet + [
+            .payload(.link, offset: 6, length: 6), .lookup(set: set.definition.name, inverted: true),
+        ]
     }
     /// `ARPHRD_ETHER`, in host byte order.
     private static var isEthernet: Match { [.meta(.inputType), .compare(.equal, [1, 0])] }
@@ -116,4 +134,14 @@ extension Match {
             .compare(.equal, address.octets),
         ]
     }
+}
+
+/// How much of what is dropped goes to the log.
+enum LogLimit {
+    /// Packets a second, of each agent, and of everybody else together by each rule.
+    static let rate: UInt64 = 5
+    /// And so many at once.
+    static let burst: UInt32 = 10
+    /// Octets of each from its network header on: IPv6's, some extension headers, and ports.
+    static let octets: UInt32 = 128
 }

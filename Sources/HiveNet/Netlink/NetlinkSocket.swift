@@ -245,6 +245,22 @@ struct NetlinkSocket: ~Copyable {
         return !interrupted
     }
 
+    // MARK: What comes unasked
+
+    /// For poll(2), and for nothing else.
+    var descriptor: Int32 { mnl_socket_get_fd(socket) }
+
+    /// Reads one datagram that the kernel has sent by itself. Never waits.
+    /// - Returns: false: there was none.
+    /// - Throws: ENOBUFS where the kernel had more to say than the socket's buffer took.
+    mutating func receiveUnasked(
+        _ operation: @autoclosure () -> String, _ body: (Message) throws(KernelError) -> Void
+    ) throws(KernelError) -> Bool {
+        guard isReadable else { return false }
+        try receive(operation(), body)
+        return true
+    }
+
     // MARK: Bytes
 
     private func transmit(_ bytes: UnsafeRawBufferPointer, _ operation: () -> String) throws(KernelError) {

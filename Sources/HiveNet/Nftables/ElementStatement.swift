@@ -3,7 +3,7 @@ internal import CNftables
 // The expressions that elements of sets have of their own.
 
 extension ExpressionObject {
-    /// - Parameter limit: connections, or octets a second; of no meaning for a counter.
+    /// - Parameter limit: connections, or octets or packets a second; of no meaning for a counter.
     init(_ statement: SetDefinition.Statement, limit: UInt64) throws(KernelError) {
         switch statement {
         case .counter:
@@ -22,6 +22,8 @@ extension ExpressionObject {
             set(NFTNL_EXPR_LIMIT_BURST, ElementStatement.burst)
             set(NFTNL_EXPR_LIMIT_TYPE, UInt32(NFT_LIMIT_PKT_BYTES.rawValue))
             set(NFTNL_EXPR_LIMIT_FLAGS, UInt32(NFT_LIMIT_F_INV.rawValue))
+        case .packets:
+            try self.init(.limit(packets: limit, burst: LogLimit.burst))
         }
     }
 }
@@ -29,7 +31,7 @@ extension ExpressionObject {
 /// An element's own expression, as the kernel reports it.
 struct ElementStatement {
     let kind: SetDefinition.Statement
-    /// Packets, connections, or octets a second; 0 for a limit of another form than ours.
+    /// Packets, connections, or octets or packets a second; 0 for a limit of another form than ours.
     let value: UInt64
 
     /// In octets. A bucket holds what a second brings, and this besides (`nft_limit_init`): at least one packet that segmentation
@@ -49,14 +51,14 @@ struct ElementStatement {
             let count = nftnl_expr_get_u32(expression, UInt16(NFTNL_EXPR_CONNLIMIT_COUNT))
             value = flags == UInt32(NFT_CONNLIMIT_F_INV.rawValue) ? UInt64(count) : 0
         case "limit":
-            kind = .rate
+            let type = nftnl_expr_get_u32(expression, UInt16(NFTNL_EXPR_LIMIT_TYPE))
+            kind = type == UInt32(NFT_LIMIT_PKT_BYTES.rawValue) ? .rate : .packets
             let isOurs =
                 nftnl_expr_get_u64(expression, UInt16(NFTNL_EXPR_LIMIT_UNIT)) == 1
-                && nftnl_expr_get_u32(expression, UInt16(NFTNL_EXPR_LIMIT_BURST)) == Self.burst
-                && nftnl_expr_get_u32(expression, UInt16(NFTNL_EXPR_LIMIT_TYPE))
-                    == UInt32(NFT_LIMIT_PKT_BYTES.rawValue)
+                && nftnl_expr_get_u32(expression, UInt16(NFTNL_EXPR_LIMIT_BURST))
+                    == (kind == .rate ? Self.burst : LogLimit.burst)
                 && nftnl_expr_get_u32(expression, UInt16(NFTNL_EXPR_LIMIT_FLAGS))
-                    == UInt32(NFT_LIMIT_F_INV.rawValue)
+                    == (kind == .rate ? UInt32(NFT_LIMIT_F_INV.rawValue) : 0)
             value = isOurs ? nftnl_expr_get_u64(expression, UInt16(NFTNL_EXPR_LIMIT_RATE)) : 0
         default: return nil
         }

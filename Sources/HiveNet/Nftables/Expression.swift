@@ -28,6 +28,10 @@ enum Expression: Equatable, Sendable {
     /// Gives the packet the address of the link that it leaves by. With ports: one of the range in `portMinimum` and
     /// `portMaximum`.
     case masquerade(hasPorts: Bool)
+    /// Goes on for so many packets a second, and so many at once besides; ends the rule for the rest.
+    case limit(packets: UInt64, burst: UInt32)
+    /// Hands the packet's first octets to whoever listens to a group of nfnetlink_log; nobody: costs little.
+    case log(prefix: String, group: UInt16, length: UInt32)
 
     enum Base: Sendable { case link, network, transport }
 
@@ -85,6 +89,9 @@ struct ExpressionObject: ~Copyable {
     }
     func set(_ attribute: some BinaryInteger, _ value: UInt64) {
         nftnl_expr_set_u64(pointer, UInt16(attribute), value)
+    }
+    private func set(_ attribute: some BinaryInteger, _ value: UInt16) {
+        nftnl_expr_set_u16(pointer, UInt16(attribute), value)
     }
     private func set(_ attribute: some BinaryInteger, _ value: String) {
         nftnl_expr_set_str(pointer, UInt16(attribute), value)
@@ -163,6 +170,18 @@ struct ExpressionObject: ~Copyable {
             set(NFTNL_EXPR_MASQ_REG_PROTO_MAX, Expression.Register.portMaximum.number)
             // The kernel reports it, whether or not it was asked for (nft_masq_init).
             set(NFTNL_EXPR_MASQ_FLAGS, UInt32(NF_NAT_RANGE_PROTO_SPECIFIED))
+        case .limit(let packets, let burst):
+            try self.init("limit")
+            set(NFTNL_EXPR_LIMIT_RATE, packets)
+            set(NFTNL_EXPR_LIMIT_UNIT, UInt64(1))
+            set(NFTNL_EXPR_LIMIT_BURST, burst)
+            set(NFTNL_EXPR_LIMIT_TYPE, UInt32(NFT_LIMIT_PKTS.rawValue))
+            set(NFTNL_EXPR_LIMIT_FLAGS, UInt32(0))
+        case .log(let prefix, let group, let length):
+            try self.init("log")
+            set(NFTNL_EXPR_LOG_PREFIX, prefix)
+            set(NFTNL_EXPR_LOG_GROUP, group)
+            set(NFTNL_EXPR_LOG_SNAPLEN, length)
         }
     }
 }

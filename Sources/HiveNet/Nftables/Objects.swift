@@ -17,6 +17,12 @@ struct TableObject: ~Copyable {
         if flags != 0 { nftnl_table_set_u32(pointer, UInt16(NFTNL_TABLE_FLAGS.rawValue), flags) }
     }
 
+    /// The comment that `nft list` shows. The kernel takes one only when it makes the table.
+    func set(comment: String) {
+        let data = UserData.table(comment: comment)
+        nftnl_table_set_data(pointer, UInt16(NFTNL_TABLE_USERDATA.rawValue), data, UInt32(data.count))
+    }
+
     func append(
         to batch: Batch, _ type: nf_tables_msg_types, _ flags: Int32,
         _ operation: @escaping @autoclosure () -> String
@@ -265,8 +271,8 @@ struct SetObject: ~Copyable {
     }
 }
 
-/// A comment in the form in which nft stores it: one type-length-value triple, type 0 for rules and for elements alike
-/// (`NFTNL_UDATA_RULE_COMMENT`, `NFTNL_UDATA_SET_ELEM_COMMENT`), the text with its NUL.
+/// A comment in the form in which nft stores it: one type-length-value triple, type 0 for rules, elements and tables alike
+/// (`NFTNL_UDATA_RULE_COMMENT`, `NFTNL_UDATA_SET_ELEM_COMMENT`, `NFTNL_UDATA_TABLE_COMMENT`), the text with its NUL.
 enum UserData {
     static func rule(comment: String) -> [UInt8] { triple(UInt8(NFTNL_UDATA_RULE_COMMENT.rawValue), comment) }
     /// `NFTNL_UDATA_SET_KEYBYTEORDER`: 1 for host order, 2 for network order (nft's `enum byteorder`).
@@ -275,6 +281,10 @@ enum UserData {
     }
     static func element(comment: String) -> [UInt8] {
         triple(UInt8(NFTNL_UDATA_SET_ELEM_COMMENT.rawValue), comment)
+    }
+
+    static func table(comment: String) -> [UInt8] {
+        triple(UInt8(NFTNL_UDATA_TABLE_COMMENT.rawValue), comment)
     }
 
     private static func triple(_ type: UInt8, _ text: String) -> [UInt8] {

@@ -35,8 +35,8 @@ struct SetDefinition: Sendable {
     /// Elements that belong to the ruleset. Nil: they are the agents', and come and go.
     var constants: [Element]?
 
-    /// An element's own expression. A set says of which kind those of its elements are; of the last two each element has its
-    /// own limit, and what is within it ends the rule (`NFT_BREAK`), as if the element were not there.
+    /// An element's own expression. A set says of which kind those of its elements are; of all but counters each element has
+    /// its own limit, and what is within it ends the rule (`NFT_BREAK`), as if the element were not there.
     enum Statement: Equatable, Sendable {
         /// Counts packets: `counter`.
         case counter
@@ -44,6 +44,9 @@ struct SetDefinition: Sendable {
         case connections
         /// Goes on where more octets a second come than that: `limit rate over N bytes/second`.
         case rate
+        /// Goes on where no more packets a second come than that: `limit rate N/second`. Unlike the two above, what is more
+        /// ends the rule.
+        case packets
     }
 
     enum Field: Sendable {
@@ -84,7 +87,7 @@ struct SetDefinition: Sendable {
         var end: [UInt8]?
         /// Of a verdict map: the chain to go to.
         var target: String?
-        /// Of a set with limits: connections, or octets a second.
+        /// Of a set with limits: connections, or octets or packets a second.
         var limit: UInt64?
         /// Milliseconds that it is good for; nil: for ever.
         var lifetime: UInt64?
@@ -153,6 +156,7 @@ struct Chain: Sendable {
 @resultBuilder
 enum RuleBuilder {
     static func buildExpression(_ rule: Rule) -> [Rule] { [rule] }
+    static func buildExpression(_ rules: [Rule]) -> [Rule] { rules }
     static func buildBlock(_ rules: [Rule]...) -> [Rule] { rules.flatMap(\.self) }
     static func buildArray(_ rules: [[Rule]]) -> [Rule] { rules.flatMap(\.self) }
     static func buildOptional(_ rules: [Rule]?) -> [Rule] { rules ?? [] }

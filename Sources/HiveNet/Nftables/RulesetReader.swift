@@ -16,6 +16,8 @@ struct BoundaryObservation {
     var counts: [(element: SetElement, packets: UInt64)]
     /// Packets counted by named counters: `inet hive host`.
     var totals: [String: UInt64]
+    /// Since when all of these count, in seconds since 1970-01-01 UTC. Nil: no table, or one that does not say.
+    var since: Int64?
 
     /// Nil: no table exists.
     var boundary: Boundary? {
@@ -35,11 +37,13 @@ extension NetlinkSocket {
             var observation = BoundaryObservation(
                 generation: before, tables: [], ownership: [:], elements: [], counts: [], totals: [:])
             for family in [Table.Family.bridge, .inet] {
-                guard let (flags, owner) = try flags(of: family) else { continue }
+                guard let header = try header(of: family) else { continue }
+                // Of two tables, one of which is younger, that one.
+                observation.since = [observation.since, header.since].compactMap(\.self).max()
                 do {
-                    let table = try readTable(family, flags, into: &observation)
+                    let table = try readTable(family, header.flags, into: &observation)
                     observation.tables.append(table)
-                    observation.ownership[table.label] = TableOwnership(flags: flags, owner: owner)
+                    observation.ownership[table.label] = header.ownership
                 } catch  where error.isNotFound {
                     continue  // Deleted meanwhile: the generation has moved on.
                 }
@@ -61,21 +65,30 @@ extension NetlinkSocket {
         return UInt32(bigEndian: generations.first ?? 0)
     }
 
-    /// - Returns: the table's flags and its owner's port, or nil if there is no table.
-    private mutating func flags(
-        of family: Table.Family
-    ) throws(KernelError) -> (flags: UInt32, owner: UInt32?)? {
+    private struct Header {
+        let flags: UInt32
+        let ownership: TableOwnership
+        let since: Int64?
+    }
+
+    /// - Returns: nil if there is no table.
+    private mutating func header(of family: Table.Family) throws(KernelError) -> Header? {
         let request = Batch(capacity: 1 << 12)
         let table = try TableObject(Boundary.tableName, family)
         table.append(
             to: request, NFT_MSG_GETTABLE, 0, "look for the table \(family.name) \(Boundary.tableName)")
         do {
-            let found: [(UInt32, UInt32?)] = try query(request) { message in
+            return try query(request) { message in
                 message.parse(nfgenmsg.self, of: TableScope.self).map { _, attributes in
-                    (UInt32(bigEndian: attributes[.flags] ?? 0), attributes[.owner].map(UInt32.init(bigEndian:)))
+                    let data = attributes.payload(UInt16(NFTA_TABLE_USERDATA.rawValue))
+                    let flags = UInt32(bigEndian: attributes[.flags] ?? 0)
+                    return Header(
+                        flags: flags,
+                        ownership: TableOwnership(
+                            flags: flags, owner: attributes[.owner].map(UInt32.init(bigEndian:))),
+                        since: CountsSince.seconds(comment: data.flatMap { UserData.comment(in: $0) }))
                 }
-            }
-            return found.first
+            }.first
         } catch  where error.isNotFound {
             return nil
         }

@@ -57,6 +57,9 @@ public struct NetworkObservation: Sendable {
     var freeIndex: Int32
     /// The chains of our tables, by the table's label.
     var chains: [String: [String: String]]
+    /// Since when packets are counted, in seconds since 1970-01-01 UTC: the tables were made then. Nil: there are none, or
+    /// they do not say.
+    public var countsSince: Int64?
 }
 
 extension NetworkObservation {

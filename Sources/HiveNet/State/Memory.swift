@@ -10,11 +10,14 @@ struct Memory {
         var boundary: Boundary?
         var ownership: [String: TableOwnership]
         var chains: [String: [String: String]]
+        /// Since when they count, in seconds since 1970-01-01 UTC.
+        var since: Int64?
 
         init(_ read: BoundaryObservation) {
             generation = read.generation
             boundary = read.boundary
             ownership = read.ownership
+            since = read.since
             chains = Dictionary(
                 read.tables.map { ($0.label, $0.chains.mapValues(\.definition)) }, uniquingKeysWith: { $1 })
         }

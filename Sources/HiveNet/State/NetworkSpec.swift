@@ -16,6 +16,8 @@ public struct NetworkSpec: Equatable, Sendable {
     public var mtu: UInt32
     /// User ids that, besides root, may connect to agents' web ports.
     public var gatewayUsers: [UInt32]
+    /// The group of nfnetlink_log that denied packets go to, so many a second; nil: no log.
+    public var logGroup: UInt16?
     /// One entry an agent, in any order.
     public var agents: [Agent]
     /// What the names in egress policies stand for now. A name that is not here reaches nothing.
@@ -55,7 +57,8 @@ public struct NetworkSpec: Equatable, Sendable {
 
     public init(
         bridge: String, interfacePrefix: String, subnet4: Prefix4, subnet6: Prefix6?, mtu: UInt32,
-        gatewayUsers: [UInt32], agents: [Agent], names: [String: ResolvedName] = [:]
+        gatewayUsers: [UInt32], agents: [Agent], names: [String: ResolvedName] = [:],
+        logGroup: UInt16? = 104
     ) {
         self.bridge = bridge
         self.interfacePrefix = interfacePrefix
@@ -65,6 +68,7 @@ public struct NetworkSpec: Equatable, Sendable {
         self.gatewayUsers = gatewayUsers
         self.agents = agents
         self.names = names
+        self.logGroup = logGroup
     }
 
     /// The host's address on the bridge: the first host address of the subnet.

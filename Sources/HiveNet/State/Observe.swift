@@ -61,7 +61,7 @@ extension HostNetwork {
             linkIndexes: Dictionary(
                 links.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first }),
             freeIndex: (links.map(\.index).max() ?? 0) + 1,
-            chains: rules.chains)
+            chains: rules.chains, countsSince: rules.since)
     }
 
     /// The tables, and what they have counted: nothing, where they are not read because they have not changed.

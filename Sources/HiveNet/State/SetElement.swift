@@ -9,7 +9,7 @@ public struct SetElement: Sendable {
     let end: [UInt8]?
     /// Of a verdict map: the chain that the element goes to.
     let target: String?
-    /// Of a set with limits: connections, or octets a second.
+    /// Of a set with limits: connections, or octets or packets a second.
     public let limit: UInt64?
     /// The element's comment: the agent's name, or the name that an address was found by.
     public let comment: String?
@@ -90,6 +90,7 @@ extension SetElement: CustomStringConvertible {
             switch set.definition.statement {
             case .connections: limit.map { " ct count over \($0)" } ?? ""
             case .rate: limit.map { " limit rate over \($0) bytes/second" } ?? ""
+            case .packets: limit.map { " limit rate \($0)/second" } ?? ""
             case .counter, nil: ""
             }
         let name = set.isPolicy ? comment.map { " (\($0))" } ?? "" : ""

@@ -31,7 +31,7 @@ enum Listeners {
     }
 
     /// Looks through the open files of all processes, as far as one may.
-    private static func owners(of inodes: Set<UInt32>) -> [UInt32: String] {
+    static func owners(of inodes: Set<UInt32>) -> [UInt32: String] {
         var owners: [UInt32: String] = [:]
         for process in entries("/proc") {
             guard process.utf8.allSatisfy((UInt8(ascii: "0")...UInt8(ascii: "9")).contains) else { continue }

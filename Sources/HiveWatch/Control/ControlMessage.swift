@@ -1,4 +1,4 @@
-public import FoundationEssentials
+internal import FoundationEssentials
 
 /// One line from whoever asks the watcher for something. Unknown keys are passed over.
 public struct ControlRequest: Codable, Sendable {

@@ -1,6 +1,6 @@
 internal import Glibc
 public import HiveCore
-public import HiveNet
+internal import HiveNet
 
 /// What a command, or the watcher, says of an error that is not the command line's: sentences, and the status to exit with
 /// (sysexits.h).

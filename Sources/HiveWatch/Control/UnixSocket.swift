@@ -129,7 +129,7 @@ final class UnixSocket {
     /// Writes as much as there is room for. Never a signal when nobody reads any more.
     func write(_ bytes: UnsafeRawBufferPointer) -> Int {
         while true {
-            let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL.rawValue))
+            let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count >= 0 || errno != EINTR { return count }
         }
     }

@@ -10,7 +10,7 @@ final class Signals {
         sigemptyset(&set)
         for number in numbers { sigaddset(&set, number) }
         guard pthread_sigmask(SIG_BLOCK, &set, nil) == 0 else { throw .last("block signals") }
-        descriptor = signalfd(-1, &set, Int32(SFD_CLOEXEC.rawValue) | Int32(SFD_NONBLOCK.rawValue))
+        descriptor = signalfd(-1, &set, Int32(SFD_CLOEXEC) | Int32(SFD_NONBLOCK))
         guard descriptor >= 0 else { throw .last("wait for signals") }
     }
 

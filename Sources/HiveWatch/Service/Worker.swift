@@ -14,7 +14,11 @@ final class Worker<Result: Sendable>: Sendable {
 
     init() throws(WatchError) {
         var ends: [Int32] = [-1, -1]
-        guard pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0 else { throw .last("make a pipe") }
+        guard Glibc.pipe(&ends) == 0 else { throw .last("make a pipe") }
+        for end in ends {
+            _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+            _ = fcntl(end, F_SETFL, O_NONBLOCK)
+        }
         pipe = (ends[0], ends[1])
     }
 

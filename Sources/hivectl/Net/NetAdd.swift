@@ -1,4 +1,5 @@
 import HiveCommand
+import HiveWatch
 import HiveCore
 import HiveNet
 
@@ -64,6 +65,14 @@ extension Hivectl {
                 webPort: try values[webPort].map { UInt16($0) }, egress: try policy.egress(),
                 address4: try values[address4], address6: try values[address6], namespace: place)
             let agent = try values[name]
+            if try !values[noApply], let watcher = try session.watcher() {
+                let answer = try session.ask(watcher, .add) {
+                    $0.name = agent
+                    $0.settings = settings.text
+                }
+                try session.report(answer.changes ?? [], json: false)
+                return .ok
+            }
             let lock = try session.lock()
             defer { withExtendedLifetime(lock) {} }
             let agents = session.state.agents

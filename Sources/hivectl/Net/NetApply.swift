@@ -1,4 +1,5 @@
 import HiveCommand
+import HiveWatch
 
 extension Hivectl {
     static func netApply(_ global: GlobalOptions) -> Command {
@@ -20,6 +21,10 @@ extension Hivectl {
         command.action = { values, console in
             let session = try Session(values, global, console)
             if try values[dryRun] { return try plan(session, json: try values[json]) }
+            if let watcher = try session.watcher() {
+                try session.report(try session.ask(watcher, .apply).changes ?? [], json: try values[json])
+                return .ok
+            }
             // The configuration is read under the lock: what is applied last is what was written last.
             let lock = try session.lock()
             defer { withExtendedLifetime(lock) {} }

@@ -1,4 +1,5 @@
 import HiveCommand
+import HiveWatch
 import HiveCore
 import HiveNet
 
@@ -17,6 +18,12 @@ extension Hivectl {
         command.action = { values, console in
             let session = try Session(values, global, console)
             let agent = try values[name]
+            if let watcher = try session.watcher() {
+                throw Failure(
+                    .unavailable,
+                    "A watcher (process \(watcher.watcher)) keeps the hive's network, and would put everything back: end it first, "
+                        + "for example with 'systemctl stop hive-net'.")
+            }
             let lock = try session.lock()
             defer { withExtendedLifetime(lock) {} }
             var network = try HostNetwork()

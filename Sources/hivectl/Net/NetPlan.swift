@@ -1,6 +1,7 @@
 import HiveCommand
 import HiveCore
 import HiveNet
+import HiveWatch
 
 extension Hivectl {
     static func netPlan(_ global: GlobalOptions) -> Command {
@@ -22,24 +23,34 @@ extension Hivectl {
 
     /// Also `net apply --dry-run`. Takes no lock and writes nothing.
     static func plan(_ session: Session, json: Bool) throws -> ExitCode {
+        if let watcher = try session.watcher() {
+            return try tell(try session.ask(watcher, .plan).changes ?? [], session, json: json)
+        }
         let hive = try session.load()
         let resolved = try session.resolve(hive)
         let spec = resolved.spec
         var network = try HostNetwork()
         do {
             let (changes, observed) = try network.plan(spec)
-            if json {
-                session.console.print(try ChangeReport(changes).json())
-            } else {
-                session.console.print(changes.lines(session.console.style))
-                session.console.remark(changes.isEmpty ? "Nothing to do." : "\(changes.count) to do.")
-            }
+            let code = try tell(ChangeReport(changes).changes, session, json: json)
             for caution in resolved.cautions + cautions(about: spec, observed: observed) {
                 session.console.note("hivectl: \(caution)")
             }
-            return changes.isEmpty ? .ok : .changes
+            return code
         } catch let obstacle as Obstacle {
             throw session.failure(obstacle, hive)
         }
+    }
+
+    private static func tell(
+        _ changes: [ChangeReport.Item], _ session: Session, json: Bool
+    ) throws -> ExitCode {
+        if json {
+            session.console.print(try ChangeReport(items: changes).json())
+        } else {
+            session.console.print(changes.lines(session.console.style))
+            session.console.remark(changes.isEmpty ? "Nothing to do." : "\(changes.count) to do.")
+        }
+        return changes.isEmpty ? .ok : .changes
     }
 }

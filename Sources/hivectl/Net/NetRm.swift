@@ -1,4 +1,5 @@
 import HiveCommand
+import HiveWatch
 import HiveCore
 
 extension Hivectl {
@@ -16,6 +17,11 @@ extension Hivectl {
         command.action = { values, console in
             let session = try Session(values, global, console)
             let agent = try values[name]
+            if try !values[noApply], let watcher = try session.watcher() {
+                try session.report(
+                    try session.ask(watcher, .rm) { $0.name = agent }.changes ?? [], json: false)
+                return .ok
+            }
             let lock = try session.lock()
             defer { withExtendedLifetime(lock) {} }
             let configuration = try? Configuration(path: session.configPath)

@@ -1,6 +1,7 @@
 import HiveCommand
 import HiveCore
 import HiveNet
+import HiveWatch
 
 extension Hivectl {
     static func netShow(_ global: GlobalOptions) -> Command {
@@ -24,8 +25,7 @@ extension Hivectl {
             "Packets that agents sent with a false address", "hivectl net show --json | jq '.blocked[].spoof'"
         )
         command.action = { values, console in
-            let session = try Session(values, global, console)
-            let shown = try ShownNetwork(session, agent: try values[name])
+            let shown = try Session(values, global, console).show(agent: try values[name])
             if try values[json] {
                 console.print(try shown.json())
             } else {
@@ -37,88 +37,7 @@ extension Hivectl {
     }
 }
 
-/// What `net show` shows: what is, how it differs from what should be, and what was blocked.
-struct ShownNetwork: Encodable {
-    /// Counts up when a key changes its meaning or goes; new keys may come at any time.
-    let version = 1
-    /// The configuration that the kernel was compared with. Nil: there is none, or it is wrong.
-    let configuration: String?
-    /// What `net apply` would change.
-    let drift: [ChangeReport.Item]
-    /// Ways round the boundary that somebody has: alarms of `HostNetwork.auditWaysRound`.
-    let findings: [Finding]
-    /// Sentences about the host's settings, and about what keeps the configuration from being applied.
-    let cautions: [String]
-    let network: NetworkState
-    /// Packets, by agent.
-    let blocked: [String: Blocked]
-    /// Packets by reason, those of senders who are no agent included: keys such as `inet hive host`.
-    let blockedInAll: [String: UInt64]
-
-    /// By agent, as the configuration says.
-    let policies: [String: ShownPolicy]
-    /// The names in these policies.
-    let names: [String: ShownName]
-
-    private enum CodingKeys: CodingKey {
-        case version, configuration, drift, findings, cautions, network, blocked, blockedInAll, policies,
-            names
-    }
-
-    /// - Parameter agent: only this one, or nil for all.
-    init(_ session: Session, agent: String?) throws {
-        var words: [String] = []
-        var spec: NetworkSpec?
-        var hive: Hive?
-        let (known, damage) = Names.load(session.state)
-        if let damage { words.append(damage) }
-        let now = Hive.now
-        do {
-            let found = try session.load()
-            spec = try found.spec(names: known.usable(at: now))
-            hive = found
-        } catch let error as HiveError where !session.isExplicit {
-            // What is in the kernel is worth showing all the more.
-            words.append("No configuration to compare with: \(error.description).")
-        }
-        var kernel = try HostNetwork()
-        let observed = try kernel.observe(spec)
-        var changes: [Change] = []
-        if let spec, let hive {
-            changes = plan(desired: try NetworkState(spec), observed: observed)
-            words += obstacles(to: spec, observed: observed).map {
-                "Cannot be applied: \(hive.sentence(for: $0))."
-            }
-            words += HiveNet.cautions(about: spec, observed: observed)
-            words += known.cautions(about: hive.names, at: now)
-        }
-        var found = try kernel.auditWaysRound(observed)
-        var network = observed.state
-        if let agent {
-            let names = Set(network.agents.keys).union(spec?.agents.map(\.name) ?? [])
-            guard names.contains(agent) else {
-                let hint = nearest(to: agent, among: names.sorted()).map { " Did you mean '\($0)'?" } ?? ""
-                throw Failure(.usage, "There is no agent '\(agent)'.\(hint)")
-            }
-            network.agents = network.agents.filter { $0.key == agent }
-            network.boundary?.elements.removeAll { $0.agent != agent }
-            changes.removeAll { $0.agent != nil && $0.agent != agent }
-            found.removeAll { $0.agent != nil && $0.agent != agent }
-        }
-        configuration = hive?.configuration.file
-        drift = ChangeReport(changes).changes
-        findings = found
-        cautions = words
-        self.network = network
-        blocked = observed.blocked.filter { agent == nil || $0.key == agent }
-        blockedInAll = observed.blockedInAll
-        let agents = (spec?.agents ?? []).filter { agent == nil || $0.name == agent }
-        policies = Dictionary(agents.map { ($0.name, ShownPolicy($0.egress)) }) { first, _ in first }
-        names = Dictionary(
-            Set(agents.flatMap(\.egress.names)).map { ($0, ShownName(known.entries[$0], now: now)) }
-        ) { first, _ in first }
-    }
-
+extension ShownNetwork {
     // MARK: For people
 
     func lines(_ style: Style) -> [String] {
@@ -203,7 +122,20 @@ struct ShownNetwork: Encodable {
             ? ["no agents"]
             : lines + [
                 "", "TO-HOST, TO-PEER, SPOOFED, TO-OUTSIDE and EXCESS count the packets that were blocked.",
-            ]
+            ] + totals()
+    }
+
+    /// By reason, the two tables together, those of senders who are no agent included.
+    private func totals() -> [String] {
+        guard network.boundary != nil else { return [] }
+        let counts = DropReason.allCases.map { reason in
+            let count = blockedInAll.filter { $0.key.hasSuffix(" \(reason.rawValue)") }.reduce(0) {
+                $0 + $1.value
+            }
+            return "\(reason.rawValue) \(count)"
+        }
+        let start = since.map { " since \(ShownName.time($0))" } ?? ""
+        return ["In all\(start): \(counts.joined(separator: ", "))."]
     }
 
     /// A fingerprint says nothing to people.

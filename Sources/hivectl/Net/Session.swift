@@ -1,7 +1,7 @@
-import Glibc
 import HiveCommand
 import HiveCore
 import HiveNet
+import HiveWatch
 
 /// What the commands about the network share: the files, the lock, the kernel, and the words for what goes wrong.
 struct Session {
@@ -9,12 +9,15 @@ struct Session {
     /// Somebody named the file: it has to exist.
     let isExplicit: Bool
     let state: StateDirectory
+    /// Where the watcher listens, if one runs.
+    let socket: String
     let console: Console
 
     init(_ values: Values, _ global: GlobalOptions, _ console: Console) throws {
         configPath = try values[global.config]
         isExplicit = configPath != Configuration.standardPath
         state = StateDirectory(try values[global.state])
+        socket = try values[global.socket]
         self.console = console
     }
 
@@ -104,60 +107,99 @@ struct Session {
         Failure(.configuration, hive.sentence(for: obstacle) + ".")
     }
 
-    func report(_ applied: AppliedChanges, json: Bool) throws {
-        if json {
-            try console.print(ChangeReport(applied.changes).json())
-        } else {
-            for line in applied.changes.lines(console.style) { console.print(line) }
-            console.remark(applied.changes.isEmpty ? "Nothing to do." : "\(counted(applied.changes.count)).")
+    // MARK: What there is
+
+    /// From the watcher if one runs, or else from the kernel.
+    func show(agent: String?) throws -> ShownNetwork {
+        if let watcher = try watcher() {
+            guard let shown = try ask(watcher, .show, { $0.name = agent }).shown else {
+                throw Failure(.unavailable, "The watcher's answer does not say what there is.")
+            }
+            return shown
         }
+        let (known, damage) = Names.load(state)
+        var sources = ShownNetwork.Sources(
+            hive: nil, spec: nil, names: known, words: [damage].compactMap(\.self))
+        do {
+            let hive = try load()
+            sources.spec = try hive.spec(names: known.usable(at: Hive.now))
+            sources.hive = hive
+        } catch let error as HiveError where !isExplicit {
+            // What is in the kernel is worth showing all the more.
+            sources.words.append("No configuration to compare with: \(error.description).")
+        }
+        var kernel = try HostNetwork()
+        let observed = try kernel.observe(sources.spec)
+        let changes = try sources.spec.map { plan(desired: try NetworkState($0), observed: observed) } ?? []
+        return try ShownNetwork(
+            sources, observed, changes: changes, findings: try kernel.auditWaysRound(observed), agent: agent)
     }
 
-    private func counted(_ number: Int) -> String { "\(number) change\(number == 1 ? "" : "s") made" }
+    // MARK: The watcher
+
+    /// Connects to the watcher that keeps the hive. Nil: none runs.
+    func watcher() throws -> ControlClient? { try ControlClient(path: socket) }
+
+    /// Asks it for something.
+    /// - Throws: what it refuses, in its words and with its exit code.
+    func ask(
+        _ watcher: ControlClient, _ verb: ControlRequest.Verb,
+        _ fill: (inout ControlRequest) -> Void = { _ in }
+    ) throws -> ControlAnswer {
+        var request = ControlRequest(verb)
+        request.config = configPath
+        request.state = state.path
+        fill(&request)
+        let answer = try watcher.ask(request)
+        for note in answer.notes ?? [] { console.note("hivectl: \(note)") }
+        guard answer.ok else {
+            throw Failure(
+                answer.exit.flatMap(ExitCode.init(rawValue:)) ?? .software,
+                (answer.error ?? "The watcher refuses, and does not say why.").split(separator: "\n").map(
+                    String.init))
+        }
+        return answer
+    }
+
+    // MARK: Telling
+
+    func report(_ applied: AppliedChanges, json: Bool) throws {
+        try report(ChangeReport(applied.changes).changes, json: json)
+    }
+
+    func report(_ changes: [ChangeReport.Item], json: Bool) throws {
+        if json {
+            try console.print(ChangeReport(items: changes).json())
+        } else {
+            for line in changes.lines(console.style) { console.print(line) }
+            let number = changes.count
+            console.remark(number == 0 ? "Nothing to do." : "\(number) change\(number == 1 ? "" : "s") made.")
+        }
+    }
 }
 
-extension [Change] {
+extension [ChangeReport.Item] {
     func lines(_ style: Style) -> [String] {
         let plan = map { change in
-            PlanLine(
-                PlanLine.Sign(rawValue: change.kind.rawValue) ?? .change, change.object,
-                detail: change.detail.isEmpty ? nil : change.detail,
+            let sign: PlanLine.Sign =
+                switch change.action {
+                case .add: .add
+                case .change: .change
+                case .remove: .remove
+                }
+            return PlanLine(
+                sign, change.object, detail: change.detail.isEmpty ? nil : change.detail,
                 reason: change.reason.isEmpty ? nil : change.reason)
         }
         return PlanText.lines(plan, style)
     }
 }
 
-private let needsRoot = "Hive's network needs root, or the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN."
-
 /// Words and exit codes for errors that are not the command line's.
-func explain(_ error: any Error) -> Failure {
-    switch error {
-    case let error as HiveError:
-        let isQuestion = error.description.last == "?"
-        let sentences = [error.description + (isQuestion ? "" : ".")]
-        guard error.kind == .noPermission else {
-            return Failure(ExitCode(rawValue: error.sysexit) ?? .dataError, sentences)
-        }
-        return Failure(.noPermission, sentences + [needsRoot])
-    case let error as KernelError where error.isPermission:
-        return Failure(
-            .noPermission, "\(error.description).", needsRoot)
-    case let error as KernelError
-    where [EOPNOTSUPP, EPROTONOSUPPORT, EAFNOSUPPORT, ENOSYS].contains(error.code):
-        return Failure(
-            .unavailable, "\(error.description).", "The kernel seems to lack a feature that Hive needs.")
-    case let error as KernelError: return Failure(.software, "\(error.description).")
-    case let error as Obstacle: return Failure(.configuration, "\(error.description).")
-    case let error as AgentsCutOff:
-        return Failure(
-            .software,
-            error.errors.sorted { $0.key < $1.key }.map { "agent \($0.key) has no network: \($0.value)." }
-                + ["Everything else is applied."])
-    case let error as NotConverged:
-        return Failure(
-            .software, "\(error.description).",
-            "Something else changes the same objects, or the kernel did not do as it was told.")
-    default: return Failure(.software, "\(error)")
+func explain(_ error: any Error) -> Failure { Failure(Explanation(error)) }
+
+extension Failure {
+    init(_ explanation: Explanation) {
+        self.init(ExitCode(rawValue: explanation.code) ?? .dataError, explanation.sentences)
     }
 }

@@ -1,25 +1,23 @@
-import Glibc
-import HiveCore
-import HiveNet
+internal import Glibc
+public import HiveCore
+public import HiveNet
 
 /// An agent's egress policy, as the configuration says it, in JSON.
-struct ShownPolicy: Encodable {
+public struct ShownPolicy: Codable, Equatable, Sendable {
     /// As in the table: `none`, `internet`, or `policy-` and a fingerprint of the destinations.
-    let label: String
-    let allow: [String]
-    let deny: [String]
-    let host: [String]
-    let connections: UInt32
+    public let label: String
+    public let allow: [String]
+    public let deny: [String]
+    public let host: [String]
+    public let connections: UInt32
     /// Bits per second; absent: no limit.
-    let rate: UInt64?
+    public let rate: UInt64?
     /// For people.
-    let words: String
+    public let words: String
     /// It says more than its label.
-    let isSpecial: Bool
+    public var isSpecial: Bool { self != ShownPolicy(.none) && self != ShownPolicy(.internet) }
 
-    private enum CodingKeys: CodingKey { case label, allow, deny, host, connections, rate }
-
-    init(_ egress: Egress) {
+    public init(_ egress: Egress) {
         label = egress.label
         allow = egress.allow.map(\.description)
         deny = egress.deny.map(\.description)
@@ -27,22 +25,21 @@ struct ShownPolicy: Encodable {
         connections = egress.connections
         rate = egress.rate
         words = egress.words
-        isSpecial = egress != .none && egress != .internet
     }
 }
 
 /// What a name in a policy stands for, in JSON and for people. Times are seconds since 1970-01-01 UTC.
-struct ShownName: Encodable {
+public struct ShownName: Codable, Equatable, Sendable {
     /// `usable`, `expired`, `refused`, `failed`, or `unknown`: not looked up yet.
-    let state: String
-    let addresses: [String]
-    let resolved: Int64?
-    let expires: Int64?
+    public let state: String
+    public let addresses: [String]
+    public let resolved: Int64?
+    public let expires: Int64?
     /// Why the last question brought nothing, and when that was.
-    let reason: String?
-    let asked: Int64?
+    public let reason: String?
+    public let asked: Int64?
 
-    init(_ entry: Names.Entry?, now: Int64) {
+    public init(_ entry: Names.Entry?, now: Int64) {
         let resolved = entry?.resolved
         addresses =
             (resolved?.addresses4.map(\.description) ?? []) + (resolved?.addresses6.map(\.description) ?? [])
@@ -57,7 +54,7 @@ struct ShownName: Encodable {
         }
     }
 
-    var words: String {
+    public var words: String {
         var words: String
         switch state {
         case "unknown": return "not looked up yet, and reaches nothing: 'hivectl net apply' does that"
@@ -75,7 +72,7 @@ struct ShownName: Encodable {
     }
 
     /// `2026-01-31 12:00:00 UTC`.
-    private static func time(_ seconds: Int64?) -> String {
+    public static func time(_ seconds: Int64?) -> String {
         guard let seconds else { return "never" }
         var (time, parts) = (time_t(seconds), tm())
         guard gmtime_r(&time, &parts) != nil else { return "\(seconds)" }
