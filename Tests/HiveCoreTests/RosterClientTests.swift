@@ -183,7 +183,7 @@ import Testing
 
 enum RosterSocketTests {
     static func connected(_ path: String) throws -> Int32 {
-        let number = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let number = socket(AF_UNIX, RosterSocket.type & ~O_NONBLOCK, 0)
         try #require(RosterDaemon.withAddress(path) { connect(number, $0, $1) } == 0)
         return number
     }

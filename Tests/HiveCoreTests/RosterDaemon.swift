@@ -2,6 +2,8 @@ import Glibc
 import Synchronization
 import Testing
 
+@testable import HiveCore
+
 /// A core daemon on a thread of its own that answers as it is told, on a socket in a directory of its own.
 final class RosterDaemon {
     /// What becomes of a connection, after the request was read.
@@ -68,7 +70,7 @@ final class RosterDaemon {
 
     /// A socket that listens, with a queue of one.
     static func listener(_ path: String) throws -> Int32 {
-        let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let listener = socket(AF_UNIX, RosterSocket.type & ~O_NONBLOCK, 0)
         try #require(listener >= 0)
         try #require(withAddress(path) { bind(listener, $0, $1) } == 0)
         try #require(listen(listener, 0) == 0)

@@ -1,3 +1,5 @@
+// (Whose headers have the types of sockets too; Glibc's module has them in some builds only.)
+internal import CResolver
 internal import Glibc
 
 /// A connection to a core daemon: every wait in it ends with what is waited for, with a deadline, or when it is stopped.

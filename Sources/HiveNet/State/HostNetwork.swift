@@ -10,8 +10,11 @@ public struct HostNetwork: ~Copyable {
     let receiveBuffer: NetlinkSocket.ReceiveBuffer
 
     /// - Throws: `KernelError`, `isPermission` where CAP_NET_ADMIN is missing.
-    public init() throws(KernelError) {
-        let buffer = NetlinkSocket.ReceiveBuffer()
+    public init() throws(KernelError) { try self.init(faults: nil) }
+
+    /// - Parameter faults: of all sockets that are opened in its course.
+    init(faults: (any TransportFaults)?) throws(KernelError) {
+        let buffer = NetlinkSocket.ReceiveBuffer(faults: faults)
         // One nf_tables transaction must go out in one piece; rtnetlink batches gain from large pieces.
         let route = try NetlinkSocket(family: NETLINK_ROUTE, sendBuffer: 1 << 20, receiveBuffer: buffer)
         let filter = try NetlinkSocket(family: NETLINK_NETFILTER, sendBuffer: 1 << 24, receiveBuffer: buffer)
