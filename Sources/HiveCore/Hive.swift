@@ -4,14 +4,15 @@ public import HiveNet
 /// with its addresses. Nothing is written until `leases` are saved.
 public struct Hive: Sendable {
     public let configuration: Configuration
-    /// All agents, those of the configuration and those made at run time, in the order of their names.
+    /// All agents, those of the configuration, those made at run time and those of the roster, in the order of their names.
     public let agents: [NetworkSpec.Agent]
     /// The leases that go with `agents`. Save them before the kernel hears of an address.
     public let leases: Leases
     /// `leases` differ from what the state directory holds.
     public let leasesChanged: Bool
 
-    private let declarations: [Declaration]
+    private let added: [Declaration]
+    private let roster: [String]
     private let savedLeases: Leases
 
     /// Reads everything and checks it.
@@ -23,17 +24,19 @@ public struct Hive: Sendable {
     ///   - configPath: JSON5; see `Configuration`.
     ///   - explicit: the path was given on the command line or in the environment.
     ///   - canBeEmpty: a missing configuration and no agents are no error either: an agent is about to be added.
+    ///   - roster: agents that a core daemon names. One that is declared too has the settings that are written there, the
+    ///     others have default settings.
     /// - Throws: the first error, naming file, line, key and value.
     public static func load(
         configPath: String = Configuration.standardPath, explicit: Bool = false,
-        stateDirectory: StateDirectory = StateDirectory(), canBeEmpty: Bool = false
+        stateDirectory: StateDirectory = StateDirectory(), canBeEmpty: Bool = false, roster: [String] = []
     ) throws(HiveError) -> Hive {
         let added = try stateDirectory.agents.declarations()
         let configuration: Configuration
         if explicit || DurableFile.exists(configPath) {
             configuration = try Configuration(path: configPath)
         } else {
-            guard canBeEmpty || !added.isEmpty else {
+            guard canBeEmpty || !added.isEmpty || !roster.isEmpty else {
                 throw HiveError(
                     .configuration,
                     "there is no \(configPath): write one, for example { agents: { alpha: { web: { port: 8080 } } } }, "
@@ -41,16 +44,25 @@ public struct Hive: Sendable {
             }
             configuration = Configuration(defaultsFor: configPath)
         }
-        return try Hive(configuration, added: added, leases: Leases.load(stateDirectory))
+        return try Hive(configuration, added: added, leases: Leases.load(stateDirectory), roster: roster)
     }
 
     /// - Parameters:
     ///   - added: the agents of the state directory.
     ///   - leases: as saved.
-    init(_ configuration: Configuration, added: [Declaration], leases: Leases) throws(HiveError) {
+    ///   - roster: as `load` takes it.
+    init(
+        _ configuration: Configuration, added: [Declaration], leases: Leases, roster: [String] = []
+    ) throws(HiveError) {
         self.configuration = configuration
+        self.added = added
+        self.roster = roster
         savedLeases = leases
-        declarations = (configuration.agents + added).sorted { $0.name < $1.name }
+        var declarations = configuration.agents + added
+        for name in Set(roster).subtracting(declarations.map(\.name)) {
+            declarations.append(try Declaration(ofRoster: name))
+        }
+        declarations.sort { $0.name < $1.name }
         let checks = HiveChecks(configuration: configuration, agents: declarations)
         try checks.names()
         try checks.count()
@@ -71,8 +83,7 @@ public struct Hive: Sendable {
         throws(HiveError) -> Hive
     {
         let declaration = try directory.declaration(name, settings, besides: configuration)
-        let added = declarations.filter { $0.path.isEmpty } + [declaration]
-        return try Hive(configuration, added: added, leases: savedLeases)
+        return try Hive(configuration, added: added + [declaration], leases: savedLeases, roster: roster)
     }
 
     /// What the network has to be.

@@ -2,6 +2,26 @@
     internal import Glibc
 #endif
 
+/// Groups of the host.
+public enum GroupID {
+    /// The id of a group, by getgrnam_r(3); nil when there is no such group, or nobody can say.
+    public static func named(_ name: String) -> UInt32? {
+        var entry = group()
+        var found: UnsafeMutablePointer<group>?
+        var size = 4096
+        while true {
+            // Its members are among the strings: there may be many.
+            var strings = [CChar](repeating: 0, count: size)
+            let code = getgrnam_r(name, &entry, &strings, strings.count, &found)
+            switch code {
+            case EINTR: continue
+            case ERANGE where size < 1 << 22: size *= 4
+            default: return code == 0 && found != nil ? entry.gr_gid : nil
+            }
+        }
+    }
+}
+
 /// Users of the host.
 enum UserID {
     /// The id of a user, by getpwnam_r(3); nil when there is no such user.

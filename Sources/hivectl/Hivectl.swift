@@ -32,6 +32,8 @@ enum Hivectl {
         net.add(netShow(global))
         net.add(netPlan(global))
         net.add(netApply(global))
+        net.add(netWatch(global))
+        net.add(netEvents(global))
         net.add(netVerify(global))
         net.add(netDrops(global))
         net.add(netDown(global))

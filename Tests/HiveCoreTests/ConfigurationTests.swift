@@ -123,7 +123,7 @@ import Testing
         ),
         (
             "{ \"\\u001b[2J\": 1 }",
-            "hive.json:1: \"\\u{1b}[2J\" is not a known key; known here: \"network\", \"gateway\", \"agents\""
+            "hive.json:1: \"\\u{1b}[2J\" is not a known key; known here: \"network\", \"gateway\", \"roster\", \"agents\""
         ),
         (
             "{ agents: {\n a: {},\n b: {},\n 'a': {} } }",

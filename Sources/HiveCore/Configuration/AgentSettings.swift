@@ -108,6 +108,19 @@ struct Declaration: Sendable {
         path = object.path
     }
 
+    /// Of an agent that only the core daemon's roster names: it has the default settings.
+    init(ofRoster name: String) throws(HiveError) {
+        guard AgentName.isValid(name) else {
+            throw HiveError(
+                .configuration,
+                "the roster: \(quoted(name)) is not a name for an agent: it must be \(AgentName.rule)")
+        }
+        self.name = name
+        settings = AgentSettings()
+        source = Source(file: "the roster")
+        path = ""
+    }
+
     /// From a file `agents.d/NAME.json`.
     init(name: String, text: [UInt8], file: String) throws(HiveError) {
         let root = try JSONParser.parse(text, file: file)

@@ -18,6 +18,8 @@ public struct Configuration: Sendable {
     public var file: String { source.file }
     public let network: NetworkSettings
     public let gateway: Gateway
+    /// Nil when no other daemon is asked for agents.
+    public let roster: RosterSettings?
     /// In the order of their names.
     let agents: [Declaration]
     let source: Source
@@ -34,6 +36,7 @@ public struct Configuration: Sendable {
         source = Source(file: file)
         network = NetworkSettings()
         gateway = Gateway()
+        roster = nil
         agents = []
     }
 
@@ -57,9 +60,12 @@ public struct Configuration: Sendable {
     public init(text: [UInt8], file: String) throws(HiveError) {
         let root = try JSONParser.parse(text, file: file)
         source = Source(file: file, root: root)
-        let hive = try JSONObject(root, in: source, knowing: ["network", "gateway", "agents"])
+        let hive = try JSONObject(root, in: source, knowing: ["network", "gateway", "roster", "agents"])
         network = try NetworkSettings(hive.object("network", knowing: NetworkSettings.keys))
         gateway = try Gateway(hive.object("gateway", knowing: ["user"]))
+        roster = try hive.object("roster", knowing: RosterSettings.keys).map { object throws(HiveError) in
+            try RosterSettings(object, in: hive)
+        }
 
         var agents: [Declaration] = []
         if let object = try hive.object("agents", knowing: nil) {

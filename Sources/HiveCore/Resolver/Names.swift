@@ -50,6 +50,17 @@ public struct Names: Equatable, Sendable {
         }
     }
 
+    /// When somebody should ask again, in seconds since 1970-01-01 UTC: when a third of a lifetime is left, or a minute after trouble.
+    /// Nil: there is nothing to ask for.
+    public func nextLookup(of names: [String], at now: Int64) -> Int64? {
+        names.map { name in
+            guard let entry = entries[name] else { return now }
+            if let problem = entry.problem { return problem.when + 60 }
+            guard let resolved = entry.resolved else { return now }
+            return resolved.expires - (resolved.expires - resolved.resolved) / 3 + 1
+        }.min()
+    }
+
     /// - Parameters:
     ///   - names: all that policies mention; others are forgotten.
     ///   - ask: answers for the names given to it; not called when none is due.

@@ -17,13 +17,43 @@ public struct FileLock: ~Copyable {
     public init(
         path: String, patience: Duration = .seconds(1), wait: (_ holder: Int32?) -> Void = { _ in }
     ) throws(HiveError) {
-        let file = DurableFile.retrying { open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600) }
-        guard file >= 0 else { throw HiveError(cannot: "lock \(path)", errno: errno) }
+        let file = try Self.open(path)
         guard Self.lock(file, patience, wait) else {
             let code = errno
             close(file)
             throw HiveError(cannot: "lock \(path)", errno: code)
         }
+        self.init(taken: file)
+    }
+
+    /// What came of an attempt that does not wait.
+    public enum Attempt: ~Copyable {
+        case taken(FileLock)
+        /// - Parameter holder: the process that has it, where that is known.
+        case held(holder: Int32?)
+    }
+
+    /// Takes the lock if nobody has it.
+    public static func attempt(path: String) throws(HiveError) -> Attempt {
+        let file = try open(path)
+        guard DurableFile.retrying({ flock(file, LOCK_EX | LOCK_NB) }) == 0 else {
+            let code = errno
+            defer { close(file) }
+            guard code == EWOULDBLOCK else { throw HiveError(cannot: "lock \(path)", errno: code) }
+            return .held(holder: holder(file))
+        }
+        return .taken(FileLock(taken: file))
+    }
+
+    private static func open(_ path: String) throws(HiveError) -> Int32 {
+        let file = DurableFile.retrying {
+            Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        }
+        guard file >= 0 else { throw HiveError(cannot: "lock \(path)", errno: errno) }
+        return file
+    }
+
+    private init(taken file: Int32) {
         self.file = file
         // Only for the message of whoever waits, so a full disk is no reason to fail.
         if ftruncate(file, 0) == 0 {

@@ -17,6 +17,11 @@ public struct StateDirectory: Sendable {
         do throws(DurableFile.Failure) { try DurableFile.makeDirectory(path) } catch { throw error.error }
     }
 
+    /// Becomes the only one who changes the hive, if nobody is.
+    public func attemptLock() throws(HiveError) -> FileLock.Attempt {
+        try FileLock.attempt(path: "\(path)/lock")
+    }
+
     /// Waits to be the only one who changes the hive, on the file `STATE/lock`. The directory must exist.
     ///
     /// - Parameter wait: called once when that takes longer than a second, with the holder's process id if known.

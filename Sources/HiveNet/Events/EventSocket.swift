@@ -38,6 +38,16 @@ final class EventSocket {
                 throw .last("listen to events of other network namespaces")
             }
         }
+        // Before it has an address of its own, a socket passes for the sender of what the kernel says, which gets nothing of it
+        // (do_one_broadcast).
+        var address = sockaddr_nl()
+        address.nl_family = sa_family_t(AF_NETLINK)
+        let code = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(number, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))
+            }
+        }
+        guard code == 0 else { throw .last(operation) }
         for group in groups {
             var group = group
             // A kernel without IPv6 lacks its groups, and then nothing happens in them.
@@ -90,7 +100,8 @@ final class EventSocket {
 extension NetlinkSocket.Message {
     /// Takes a datagram apart.
     /// - Returns: false where a length does not fit into what is left. What came before was handed over.
-    static func forEach(in datagram: UnsafeRawBufferPointer, _ body: (NetlinkSocket.Message) -> Void) -> Bool {
+    static func forEach(in datagram: UnsafeRawBufferPointer, _ body: (NetlinkSocket.Message) -> Void) -> Bool
+    {
         var offset = 0
         let size = MemoryLayout<nlmsghdr>.size
         while offset + size <= datagram.count, let start = datagram.baseAddress {

@@ -27,6 +27,7 @@ public final class Keeper {
     var pace = Pace()
     /// What was told already, and need not be told again.
     private var told = Told()
+    private var knownDropNames: DropNames?
     private var retry: (delay: Duration, at: ContinuousClock.Instant)?
 
     private struct Told {
@@ -140,14 +141,36 @@ public final class Keeper {
     /// Everything as it is now, with the counts.
     public func observe() throws(KernelError) -> NetworkObservation {
         network.memory?.rules = nil
-        return try network.observe(spec)
+        let observed = try network.observe(spec)
+        network.memory?.share(desired?.boundary)
+        return observed
     }
+
+    /// What is left to be done. Changes nothing.
+    public func differences(_ observed: NetworkObservation) throws(KernelError) -> [Change] {
+        guard let desired else { return [] }
+        return HiveNet.plan(desired: desired, observed: observed, owner: network.owner)
+    }
+
+    /// What puts names to logged packets: agents as they are wanted, links as they were at the last look.
+    public func dropNames() -> DropNames {
+        var names = knownDropNames ?? DropNames(elements: [], links: [:])
+        if knownDropNames == nil {
+            names.look(elements: desired?.boundary?.elements ?? [], links: map.indexes)
+        }
+        return names
+    }
+    func forgetDropNames() { knownDropNames = nil }
+    /// Gives them back: they remember who listens on the host, for some seconds.
+    public func keep(_ names: DropNames) { knownDropNames = names }
 
     /// What would be changed to make another specification so. Changes nothing.
     public func plan(_ spec: NetworkSpec) throws -> (changes: [Change], observed: NetworkObservation) {
         let observed = try observe()
         if let obstacle = obstacles(to: spec, observed: observed).first { throw obstacle }
-        return (HiveNet.plan(desired: try NetworkState(spec), observed: observed, owner: network.owner), observed)
+        return (
+            HiveNet.plan(desired: try NetworkState(spec), observed: observed, owner: network.owner), observed
+        )
     }
 
     /// Ways round the boundary that somebody has.

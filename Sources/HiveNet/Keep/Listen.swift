@@ -41,6 +41,7 @@ extension Keeper {
     func learn(_ observed: NetworkObservation) {
         let bridge = map.bridge
         map = KernelMap(observed)
+        forgetDropNames()
         settings.follow(map.indexes)
         if map.bridge != bridge, let bridge = map.bridge {
             try? hostEvents.see(only: .notices(link: bridge))

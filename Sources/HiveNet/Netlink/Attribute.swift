@@ -74,6 +74,14 @@ extension IPv6Address: AttributeValue {}
 struct Attributes<Scope> {
     let bytes: UnsafeRawBufferPointer
 
+    /// Every attribute fits into what is left, up to the end.
+    var areWhole: Bool {
+        var offset = 0
+        while let next = entry(at: offset) { offset = next.end }
+        // (The last one's padding may be missing, or be all that is left.)
+        return offset + MemoryLayout<nlattr>.size > bytes.count
+    }
+
     /// The payload of the first attribute of that type, or nil.
     func payload(_ type: UInt16) -> UnsafeRawBufferPointer? {
         var offset = 0

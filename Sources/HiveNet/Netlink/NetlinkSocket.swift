@@ -19,7 +19,11 @@ struct NetlinkSocket: ~Copyable {
         /// The kernel builds dump replies of up to 32 KiB (`netlink_dump`), acks of far less.
         static let size = 1 << 16
         let start = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
-        init() {}
+        /// Of the sockets that receive here.
+        let faults: (any TransportFaults)?
+        /// Something that was received here could not be read.
+        fileprivate(set) var hasDamage = false
+        init(faults: (any TransportFaults)? = nil) { self.faults = faults }
         deinit { start.deallocate() }
     }
 
@@ -29,15 +33,27 @@ struct NetlinkSocket: ~Copyable {
         let header: UnsafePointer<nlmsghdr>
         /// What follows the netlink header.
         let payload: UnsafeRawBufferPointer
+        /// Where it was received.
+        var buffer: ReceiveBuffer?
 
-        /// Splits the payload into the family's header and the attributes behind it; nil if it is too short.
+        /// Splits the payload into the family's header and the attributes behind it.
+        ///
+        /// Nil if it is too short, or if an attribute does not fit into it: then what is asked for fails as a whole. A link
+        /// that is left out, or half of one, would be planned for as if the rest were not there.
         func parse<Header: BitwiseCopyable, Scope>(
             _: Header.Type, of _: Scope.Type
         ) -> (Header, Attributes<Scope>)? {
             let size = (MemoryLayout<Header>.size + 3) & ~3
-            guard payload.count >= size else { return nil }
-            let rest = UnsafeRawBufferPointer(rebasing: payload[size...])
-            return (payload.loadUnaligned(as: Header.self), Attributes<Scope>(bytes: rest))
+            guard payload.count >= size else {
+                buffer?.hasDamage = true
+                return nil
+            }
+            let attributes = Attributes<Scope>(bytes: UnsafeRawBufferPointer(rebasing: payload[size...]))
+            guard attributes.areWhole else {
+                buffer?.hasDamage = true
+                return nil
+            }
+            return (payload.loadUnaligned(as: Header.self), attributes)
         }
     }
 
@@ -63,6 +79,11 @@ struct NetlinkSocket: ~Copyable {
         self.receiveBuffer = receiveBuffer
         portID = mnl_socket_get_portid(socket)
         let descriptor = mnl_socket_get_fd(socket)
+        // What the kernel is asked for it does before `sendmsg` returns, and each read of a dump produces the next part
+        // (netlink_recvmsg): an answer that has to be waited for is lost, and never comes.
+        var patience = timeval(tv_sec: 2, tv_usec: 0)
+        _ = setsockopt(
+            descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         // Strict checking makes dump filters real filters. Extended acks give the kernel's sentence; CAP_ACK leaves the
         // request out of the answer. Old kernels lack some: no harm.
         for option in [NETLINK_GET_STRICT_CHK, NETLINK_EXT_ACK, NETLINK_CAP_ACK] {
@@ -223,6 +244,7 @@ struct NetlinkSocket: ~Copyable {
         var interrupted = false
         var finished = false
         let wanted = sequence
+        receiveBuffer.hasDamage = false
         while !finished {
             try receive(operation()) { (message) throws(KernelError) in
                 guard message.header.pointee.nlmsg_seq == wanted else { return }
@@ -242,6 +264,7 @@ struct NetlinkSocket: ~Copyable {
             if failure.code == EINTR { return false }
             throw failure
         }
+        if receiveBuffer.hasDamage { throw KernelError(operation(), code: EBADMSG) }
         return !interrupted
     }
 
@@ -264,33 +287,86 @@ struct NetlinkSocket: ~Copyable {
     // MARK: Bytes
 
     private func transmit(_ bytes: UnsafeRawBufferPointer, _ operation: () -> String) throws(KernelError) {
-        while mnl_socket_sendto(socket, bytes.baseAddress, bytes.count) < 0 {
-            guard errno == EINTR else { throw .last(operation()) }
+        while true {
+            var code = receiveBuffer.faults?.send() ?? 0
+            if code == 0 {
+                if mnl_socket_sendto(socket, bytes.baseAddress, bytes.count) >= 0 { return }
+                code = errno
+            }
+            guard code == EINTR else { throw KernelError(operation(), code: code) }
         }
     }
 
     /// Reads one datagram, and hands over the messages in it that are meant for this socket.
+    ///
+    /// After an error nothing of what is still to come is left: of a dump that nobody reads to its end the kernel says EBUSY
+    /// to the next one (`__netlink_dump_start`).
     private func receive(
         _ operation: @autoclosure () -> String, _ body: (Message) throws(KernelError) -> Void
     ) throws(KernelError) {
-        var count: Int
-        repeat {
-            count = mnl_socket_recvfrom(socket, receiveBuffer.start, ReceiveBuffer.size)
-        } while count < 0 && errno == EINTR
-        // libmnl turns MSG_TRUNC into ENOSPC, so a truncated answer cannot pass for a whole one.
-        guard count >= 0 else { throw .last(operation()) }
-        var offset = 0
-        while offset + MemoryLayout<nlmsghdr>.size <= count {
-            let start = UnsafeRawPointer(receiveBuffer.start) + offset
-            let header = start.assumingMemoryBound(to: nlmsghdr.self)
-            let length = Int(header.pointee.nlmsg_len)
-            guard length >= MemoryLayout<nlmsghdr>.size, offset + length <= count else {
-                throw KernelError(operation(), code: EBADMSG)
+        do throws(KernelError) {
+            try NetlinkSocket.messages(
+                in: UnsafeRawBufferPointer(start: receiveBuffer.start, count: datagram(operation)),
+                for: portID, receiveBuffer, operation, body)
+        } catch {
+            drain()
+            throw error
+        }
+    }
+
+    /// Reads one datagram into the buffer.
+    /// - Returns: its length.
+    private func datagram(_ operation: () -> String) throws(KernelError) -> Int {
+        func read() -> (count: Int, code: Int32) {
+            let count = mnl_socket_recvfrom(socket, receiveBuffer.start, ReceiveBuffer.size)
+            return (count, errno)
+        }
+        while true {
+            let (count, code) = receiveBuffer.faults?.receive(into: receiveBuffer.start, read) ?? read()
+            // libmnl turns MSG_TRUNC into ENOSPC, so a truncated answer cannot pass for a whole one.
+            if count >= 0 { return count }
+            switch code {
+            case EINTR: continue
+            case EAGAIN:
+                throw KernelError(operation(), code: ETIMEDOUT, explanation: "the kernel's answer is lost")
+            default: throw KernelError(operation(), code: code)
             }
+        }
+    }
+
+    private func drain() {
+        // A dump makes the next part of itself with each read. Bounded: links may come faster than they are read.
+        for _ in 0..<1 << 14 where isReadable {
+            _ = mnl_socket_recvfrom(socket, receiveBuffer.start, ReceiveBuffer.size)
+        }
+    }
+
+    /// Takes a datagram apart.
+    /// - Parameters:
+    ///   - portID: messages for another port are passed over; 0 for none.
+    ///   - operation: for the error, EBADMSG, of a datagram that does not end where a message does.
+    static func messages(
+        in bytes: UnsafeRawBufferPointer, for portID: UInt32, _ buffer: ReceiveBuffer?,
+        _ operation: () -> String,
+        _ body: (Message) throws(KernelError) -> Void
+    ) throws(KernelError) {
+        guard let start = bytes.baseAddress else { return }
+        var offset = 0
+        while offset < bytes.count {
+            let left = bytes.count - offset
+            let header = (start + offset).assumingMemoryBound(to: nlmsghdr.self)
+            guard left >= MemoryLayout<nlmsghdr>.size,
+                header.pointee.nlmsg_len >= MemoryLayout<nlmsghdr>.size,
+                header.pointee.nlmsg_len <= left
+            else { throw KernelError(operation(), code: EBADMSG) }
+            let length = Int(header.pointee.nlmsg_len)
             if mnl_nlmsg_portid_ok(header, portID) {
                 let payload = UnsafeRawBufferPointer(
-                    start: start + MemoryLayout<nlmsghdr>.size, count: length - MemoryLayout<nlmsghdr>.size)
-                try body(Message(type: header.pointee.nlmsg_type, header: header, payload: payload))
+                    start: start + offset + MemoryLayout<nlmsghdr>.size,
+                    count: length - MemoryLayout<nlmsghdr>.size)
+                try body(
+                    Message(
+                        type: header.pointee.nlmsg_type, header: header, payload: payload, buffer: buffer))
             }
             offset += (length + 3) & ~3
         }

@@ -59,8 +59,12 @@ struct ChainObject: ~Copyable {
     static func parse(
         _ message: NetlinkSocket.Message, _ family: Table.Family
     ) throws(KernelError) -> ChainObject {
+        try message.check("chain")
         let object = try ChainObject(family)
-        guard nftnl_chain_nlmsg_parse(message.header, object.pointer) == 0 else { throw .unreadable("chain") }
+        guard nftnl_chain_nlmsg_parse(message.header, object.pointer) == 0,
+            nftnl_chain_is_set(object.pointer, UInt16(NFTNL_CHAIN_NAME.rawValue)),
+            nftnl_chain_is_set(object.pointer, UInt16(NFTNL_CHAIN_TABLE.rawValue))
+        else { throw .unreadable("chain") }
         return object
     }
 
@@ -116,8 +120,12 @@ struct RuleObject: ~Copyable {
     static func parse(
         _ message: NetlinkSocket.Message, _ family: Table.Family
     ) throws(KernelError) -> RuleObject {
+        try message.check("rule")
         let object = try RuleObject(family)
-        guard nftnl_rule_nlmsg_parse(message.header, object.pointer) == 0 else { throw .unreadable("rule") }
+        guard nftnl_rule_nlmsg_parse(message.header, object.pointer) == 0,
+            nftnl_rule_is_set(object.pointer, UInt16(NFTNL_RULE_TABLE.rawValue)),
+            nftnl_rule_is_set(object.pointer, UInt16(NFTNL_RULE_CHAIN.rawValue))
+        else { throw .unreadable("rule") }
         return object
     }
 
@@ -210,12 +218,15 @@ struct SetObject: ~Copyable {
     static func parse(
         _ message: NetlinkSocket.Message, _ family: Table.Family, elements: Bool
     ) throws(KernelError) -> SetObject {
+        try message.check("set")
         let object = try SetObject(family)
         let parsed =
             elements
             ? nftnl_set_elems_nlmsg_parse(message.header, object.pointer)
             : nftnl_set_nlmsg_parse(message.header, object.pointer)
-        guard parsed == 0 else { throw .unreadable("set") }
+        guard parsed == 0, nftnl_set_is_set(object.pointer, UInt16(NFTNL_SET_NAME.rawValue)),
+            nftnl_set_is_set(object.pointer, UInt16(NFTNL_SET_TABLE.rawValue))
+        else { throw .unreadable("set") }
         return object
     }
 

@@ -145,6 +145,7 @@ extension NetlinkSocket {
             mnl_attr_put_u32(message, UInt16(NFTA_OBJ_TYPE.rawValue), UInt32(NFT_OBJECT_COUNTER).bigEndian)
         }
         return try query(request) { (message) throws(KernelError) in
+            try message.check("counter")
             guard let object = nftnl_obj_alloc() else { throw .outOfMemory }
             defer { nftnl_obj_free(object) }
             guard nftnl_obj_nlmsg_parse(message.header, object) == 0 else { throw .unreadable("counter") }
@@ -266,5 +267,12 @@ extension SetObject {
                 ))
         }
         return found
+    }
+}
+
+extension NetlinkSocket.Message {
+    /// Before libnftnl gets it, which stops at an attribute that does not fit, and takes what it has for everything.
+    func check(_ kind: String) throws(KernelError) {
+        guard parse(nfgenmsg.self, of: GenerationScope.self) != nil else { throw .unreadable(kind) }
     }
 }

@@ -45,7 +45,8 @@ extension TableKeeping {
 extension Transaction {
     /// Makes a table that is nobody's this socket's own (nf_tables_updtable). Its contents stay as they are.
     func adopt(_ table: Table) throws(KernelError) {
-        let object = try TableObject(table.name, table.family, flags: TableKeeping.owned.flags(persists: true))
+        let object = try TableObject(
+            table.name, table.family, flags: TableKeeping.owned.flags(persists: true))
         object.append(to: batch, NFT_MSG_NEWTABLE, 0, "take over table \(table.label)")
     }
 }

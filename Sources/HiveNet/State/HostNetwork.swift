@@ -19,8 +19,13 @@ public struct HostNetwork: ~Copyable {
     /// - Parameter keeping: whether the tables that it makes, and those it finds and may take over, become its own.
     /// - Throws: `KernelError`, `isPermission` where CAP_NET_ADMIN is missing.
     public init(keeping: TableKeeping = .shared) throws(KernelError) {
+        try self.init(keeping: keeping, faults: nil)
+    }
+
+    /// - Parameter faults: of all sockets that are opened in its course.
+    init(keeping: TableKeeping = .shared, faults: (any TransportFaults)?) throws(KernelError) {
         self.keeping = keeping
-        let buffer = NetlinkSocket.ReceiveBuffer()
+        let buffer = NetlinkSocket.ReceiveBuffer(faults: faults)
         // One nf_tables transaction must go out in one piece; rtnetlink batches gain from large pieces.
         let route = try NetlinkSocket(family: NETLINK_ROUTE, sendBuffer: 1 << 20, receiveBuffer: buffer)
         let filter = try NetlinkSocket(family: NETLINK_NETFILTER, sendBuffer: 1 << 24, receiveBuffer: buffer)

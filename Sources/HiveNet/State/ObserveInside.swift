@@ -40,7 +40,9 @@ extension HostNetwork {
         // agents it is not worth the second one.
         let half = sorted.count < 64 ? sorted.count : sorted.count / 2
         let threads = [sorted[..<half], sorted[half...]].filter { !$0.isEmpty }.map { places in
-            Thread { (switcher) throws(KernelError) in try Look(places, host, switcher) }
+            Thread { [faults = receiveBuffer.faults] (switcher) throws(KernelError) in
+                try Look(places, host, faults, switcher)
+            }
         }
         // All are waited for, also when one has failed.
         let looks = threads.map { $0.result() }
@@ -94,9 +96,9 @@ private struct Look {
 
     init(
         _ places: ArraySlice<(key: String, value: NetworkSpec.Namespace)>, _ host: NamespaceID,
-        _ switcher: borrowing NamespaceSwitch
+        _ transport: (any TransportFaults)?, _ switcher: borrowing NamespaceSwitch
     ) throws(KernelError) {
-        let buffer = NetlinkSocket.ReceiveBuffer()
+        let buffer = NetlinkSocket.ReceiveBuffer(faults: transport)
         for (agent, place) in places {
             do throws(KernelError) {
                 try look(agent, place, host, buffer, switcher)

@@ -23,7 +23,7 @@ final class ControlServer {
     deinit { unlink(path) }
 
     /// Whoever can write to the directory can put another socket in ours' place.
-    private static func makeDirectory(of path: String) throws(WatchError) {
+    static func makeDirectory(of path: String) throws(WatchError) {
         let directory = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
         guard path.hasPrefix("/"), !directory.isEmpty else {
             throw WatchError(
@@ -41,7 +41,8 @@ final class ControlServer {
         else {
             throw WatchError(
                 WatchError.configuration,
-                "\(directory) has to be a directory that only its owner, the user of the watcher, can write to")
+                "\(directory) has to be a directory that only its owner, the user of the watcher, can write to"
+            )
         }
     }
 
@@ -115,6 +116,9 @@ final class ControlConnection {
     }
 
     func end() { isOver = true }
+
+    /// What was sent so far is the end.
+    func endWhenSent() { isHalfClosed = true }
 
     /// Whole lines that have come. A longer line than a request may have ends the connection.
     fileprivate func takeLines() -> [[UInt8]] {

@@ -17,7 +17,8 @@ struct ServiceNotify {
         let path = variable("NOTIFY_SOCKET").map { Array($0.utf8) } ?? []
         let room = MemoryLayout.size(ofValue: address.sun_path)
         // A path, or an abstract address, which the variable writes with an "@".
-        let isUsable = (path.first == UInt8(ascii: "/") || path.first == UInt8(ascii: "@")) && path.count < room
+        let isUsable =
+            (path.first == UInt8(ascii: "/") || path.first == UInt8(ascii: "@")) && path.count < room
         descriptor =
             isUsable ? socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0) : -1
         withUnsafeMutableBytes(of: &address.sun_path) { place in

@@ -1,7 +1,7 @@
 import HiveCommand
-import HiveWatch
 import HiveCore
 import HiveNet
+import HiveWatch
 
 extension Hivectl {
     static func netAdd(_ global: GlobalOptions) -> Command {

@@ -1,6 +1,6 @@
 import HiveCommand
-import HiveWatch
 import HiveCore
+import HiveWatch
 
 extension Hivectl {
     static func netRm(_ global: GlobalOptions) -> Command {
