@@ -15,7 +15,8 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 
         try target.run(Array(UnsafeBufferPointer(start: start, count: count)))
     } catch {
         // (An optimised precondition has no words.)
-        fputs("\(target.name): \(error)\n", stderr)
+        let words = Array("\(target.name): \(error)\n".utf8)
+        _ = write(STDERR_FILENO, words, words.count)
         abort()
     }
     return 0
