@@ -34,6 +34,20 @@ let package = Package(
             name: "HiveCommandTests", dependencies: ["HiveCommand", "hivectl"], exclude: ["Help"],
             swiftSettings: settings),
         .testTarget(
+            name: "FuzzTests", dependencies: ["HiveCore", "HiveNet", "CNetlink", "CNftables"],
+            exclude: ["Entry.swift"], swiftSettings: settings),
+        .testTarget(
             name: "NetnsTests", dependencies: ["HiveCore", "HiveNet", "CNetlink"], swiftSettings: settings),
     ]
 )
+
+// For `scripts/fuzz`: the functions that FuzzTests calls, as a library that it links with libFuzzer. That has a main of its own, so
+// there is nothing else to link.
+if Context.environment["HIVE_FUZZ"] != nil {
+    package.products = []
+    package.targets.removeAll { $0.type == .test || $0.type == .executable }
+    package.targets.append(
+        .target(
+            name: "HiveFuzz", dependencies: ["HiveCore", "HiveNet", "CNetlink", "CNftables"],
+            path: "Tests/FuzzTests", exclude: ["CorpusTests.swift"], swiftSettings: settings))
+}

@@ -66,27 +66,28 @@ extension NetlinkSocket {
             RTM_GETADDR, flags: NLM_F_DUMP, header: ifaddrmsg(), "read the addresses", of: AddressScope.self
         ) { _ in }
         return try query(request) { message in
-            guard let (header, attributes) = message.parse(ifaddrmsg.self, of: AddressScope.self),
-                index == nil || header.ifa_index == index.map(UInt32.init)
-            else { return nil }
-            let link = Int32(header.ifa_index)
-            let length = Int(header.ifa_prefixlen)
-            switch Int32(header.ifa_family) {
-            case AF_INET:
-                let address: IPv4Address? = attributes[.local] ?? attributes[.address]
-                return address.map {
-                    AddressRecord(
-                        link: link, address4: Prefix($0, length: length), address6: nil, isLinkLocal: false)
-                }
-            case AF_INET6:
-                let address: IPv6Address? = attributes[.local] ?? attributes[.address]
-                return address.map {
-                    AddressRecord(
-                        link: link, address4: nil, address6: Prefix($0, length: length),
-                        isLinkLocal: $0.bits >> 118 == 0x3fa)
-                }
-            default: return nil
-            }
+            AddressRecord(message).flatMap { index == nil || $0.link == index ? $0 : nil }
+        }
+    }
+}
+
+extension AddressRecord {
+    init?(_ message: NetlinkSocket.Message) {
+        guard let (header, attributes) = message.parse(ifaddrmsg.self, of: AddressScope.self) else {
+            return nil
+        }
+        link = Int32(bitPattern: header.ifa_index)
+        let length = Int(header.ifa_prefixlen)
+        switch Int32(header.ifa_family) {
+        case AF_INET:
+            guard let address: IPv4Address = attributes[.local] ?? attributes[.address] else { return nil }
+            (address4, address6) = (Prefix(address, length: length), nil)
+            isLinkLocal = false
+        case AF_INET6:
+            guard let address: IPv6Address = attributes[.local] ?? attributes[.address] else { return nil }
+            (address4, address6) = (nil, Prefix(address, length: length))
+            isLinkLocal = address.bits >> 118 == 0x3fa
+        default: return nil
         }
     }
 }

@@ -90,19 +90,7 @@ extension NetlinkSocket {
             RTM_GETNEIGH, flags: NLM_F_DUMP, header: ndmsg(), "read the neighbours", of: NeighbourScope.self
         ) { $0.put(.interfaceIndex, UInt32(index)) }
         let found: [Neighbour] = try query(request) { message in
-            guard let (header, attributes) = message.parse(ndmsg.self, of: NeighbourScope.self),
-                header.ndm_ifindex == index, header.ndm_state & UInt16(NUD_PERMANENT) != 0,
-                let mac = attributes[.linkAddress]
-            else { return nil }
-            switch Int32(header.ndm_family) {
-            case AF_INET:
-                let address: IPv4Address? = attributes[.destination]
-                return address.map { Neighbour(address: $0.description, mac: mac) }
-            case AF_INET6:
-                let address: IPv6Address? = attributes[.destination]
-                return address.map { Neighbour(address: $0.description, mac: mac) }
-            default: return nil
-            }
+            Neighbour(permanent: message, link: index)
         }
         return found.sorted()
     }
@@ -144,12 +132,36 @@ extension NetlinkSocket {
             of: NeighbourScope.self
         ) { $0.put(.master, UInt32(index)) }
         let found: [(Int32, MACAddress)] = try query(request) { message in
-            guard let (header, attributes) = message.parse(ndmsg.self, of: NeighbourScope.self),
-                header.ndm_state & UInt16(NUD_PERMANENT) == 0, attributes[.master] == UInt32(index),
-                let mac = attributes[.linkAddress]
-            else { return nil }
-            return (header.ndm_ifindex, mac)
+            Self.forwarding(message, bridge: index)
         }
         return Dictionary(grouping: found, by: \.0).mapValues { $0.map(\.1).sorted { $0.bits < $1.bits } }
+    }
+
+    /// - Returns: the port and the address of an entry, or nil for another bridge's and for an address of the bridge's own.
+    static func forwarding(_ message: Message, bridge index: Int32) -> (Int32, MACAddress)? {
+        guard let (header, attributes) = message.parse(ndmsg.self, of: NeighbourScope.self),
+            header.ndm_state & UInt16(NUD_PERMANENT) == 0,
+            attributes[.master] == UInt32(bitPattern: index), let mac = attributes[.linkAddress]
+        else { return nil }
+        return (header.ndm_ifindex, mac)
+    }
+}
+
+extension Neighbour {
+    /// Nil for one that is not permanent, or another link's.
+    init?(permanent message: NetlinkSocket.Message, link index: Int32) {
+        guard let (header, attributes) = message.parse(ndmsg.self, of: NeighbourScope.self),
+            header.ndm_ifindex == index, header.ndm_state & UInt16(NUD_PERMANENT) != 0,
+            let mac = attributes[.linkAddress]
+        else { return nil }
+        switch Int32(header.ndm_family) {
+        case AF_INET:
+            guard let address: IPv4Address = attributes[.destination] else { return nil }
+            self.init(address: address.description, mac: mac)
+        case AF_INET6:
+            guard let address: IPv6Address = attributes[.destination] else { return nil }
+            self.init(address: address.description, mac: mac)
+        default: return nil
+        }
     }
 }

@@ -106,7 +106,7 @@ extension NetlinkSocket {
 }
 
 extension RouteRecord {
-    fileprivate init?(_ message: NetlinkSocket.Message) {
+    init?(_ message: NetlinkSocket.Message) {
         guard let (header, attributes) = message.parse(rtmsg.self, of: RouteScope.self),
             [RTN_UNICAST, RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT, RTN_THROW].map({ Int32($0) })
                 .contains(

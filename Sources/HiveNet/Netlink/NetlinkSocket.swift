@@ -373,10 +373,10 @@ struct NetlinkSocket: ~Copyable {
     }
 
     /// What an `NLMSG_ERROR` or `NLMSG_DONE` says: nil for success.
-    private static func error(in message: Message, of request: Batch.Request, _ batch: Batch) -> KernelError?
-    {
+    static func error(in message: Message, of request: Batch.Request, _ batch: Batch) -> KernelError? {
         guard message.payload.count >= 4 else { return nil }
-        let code = -message.payload.loadUnaligned(as: Int32.self)
+        // (Of the least of all numbers there is no negative.)
+        let code = Int32(clamping: -Int(message.payload.loadUnaligned(as: Int32.self)))
         guard code > 0 else { return nil }
         // struct nlmsgerr: the code, then the request's header (its payload too without CAP_ACK), then attributes.
         // A dump's NLMSG_DONE has the attributes right behind the code.

@@ -145,13 +145,18 @@ extension NetlinkSocket {
             mnl_attr_put_u32(message, UInt16(NFTA_OBJ_TYPE.rawValue), UInt32(NFT_OBJECT_COUNTER).bigEndian)
         }
         return try query(request) { (message) throws(KernelError) in
-            try message.check("counter")
-            guard let object = nftnl_obj_alloc() else { throw .outOfMemory }
-            defer { nftnl_obj_free(object) }
-            guard nftnl_obj_nlmsg_parse(message.header, object) == 0 else { throw .unreadable("counter") }
-            guard let name = nftnl_obj_get_str(object, UInt16(NFTNL_OBJ_NAME)) else { return nil }
-            return (String(cString: name), nftnl_obj_get_u64(object, UInt16(NFTNL_OBJ_CTR_PKTS)))
+            try Self.counter(message)
         }
+    }
+
+    /// - Returns: its name, and packets.
+    static func counter(_ message: Message) throws(KernelError) -> (String, UInt64)? {
+        try message.check("counter")
+        guard let object = nftnl_obj_alloc() else { throw .outOfMemory }
+        defer { nftnl_obj_free(object) }
+        guard nftnl_obj_nlmsg_parse(message.header, object) == 0 else { throw .unreadable("counter") }
+        guard let name = nftnl_obj_get_str(object, UInt16(NFTNL_OBJ_NAME)) else { return nil }
+        return (String(cString: name), nftnl_obj_get_u64(object, UInt16(NFTNL_OBJ_CTR_PKTS)))
     }
 
     private struct FoundSet {

@@ -170,7 +170,7 @@ extension NetlinkSocket {
 }
 
 extension ForeignChain {
-    fileprivate init?(_ family: UInt8, _ attributes: Attributes<ChainScope>) {
+    init?(_ family: UInt8, _ attributes: Attributes<ChainScope>) {
         guard let table = attributes[.table], let name = attributes[.name] else { return nil }
         let hook = attributes[.hook]
         self.init(
@@ -187,7 +187,7 @@ extension ForeignChain {
 
 extension Attributes where Scope == ExpressionScope {
     /// Adds what one expression of a rule can do.
-    fileprivate func add(to powers: inout RulePowers, _ targets: inout Set<String>) {
+    func add(to powers: inout RulePowers, _ targets: inout Set<String>) {
         switch self[.name] {
         case "immediate":
             let verdict = self[.immediate][.data][.verdict]
