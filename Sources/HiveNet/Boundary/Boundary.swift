@@ -206,6 +206,7 @@ public struct Boundary: Codable, Equatable, Sendable {
             },
             Chain("output", .output(0)) {
                 Rule("to agents", toBridge, .goto("to_agent"))
+                Rule("noise: the host's multicast", toPorts, .to(Prefix6.multicast), .drop)
                 Rule("only by way of the bridge", toPorts, .goto("denied_local"))
             },
             Chain("to_agent") {
