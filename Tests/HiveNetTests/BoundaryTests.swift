@@ -211,6 +211,8 @@ struct BoundaryTests {
         }
         #expect(Set(reasons.keys) == Set(DropReason.allCases.map(\.rawValue)))
         #expect(reasons.values.reduce(0, +) == 10)
+        let boundary = try #require(try NetworkState(.sample()).boundary)
+        #expect(try boundary.logs(to: 104) && !boundary.logs(to: 105))
         let without = try rules(nil)
         #expect(without.allSatisfy { prefix($0.rule) == nil })
         #expect(

@@ -381,6 +381,11 @@ import Testing
         try hive.lab.apply("{ network: { logGroup: 7 }, \(TwoAgents.configuration.dropFirst(2))")
         #expect(try hive.lab.nft("list ruleset").stdout.contains("group 7 snaplen 128"))
         #expect(try hive.lab.blocked("alpha")["host"] == 1)
+        // Nor does it wait in vain without a word, where the rules are not as configured.
+        try hive.lab.write(configuration: TwoAgents.configuration)
+        let vain = try follow(hive)
+        wait { !vain.words.contains("log nothing to group 104: 'hivectl net apply'") }
+        #expect(vain.words.contains("log nothing to group 104"))
     }
 
     // MARK: Since

@@ -287,6 +287,14 @@ public struct Boundary: Codable, Equatable, Sendable {
             + [Rule("some of it to the log", others, .logLimit, log)]
     }
 
+    /// Whether what is dropped goes to that group: by the rule of one reason, as all of them are made together.
+    func logs(to group: UInt16) throws(KernelError) -> Bool {
+        let table = Table(family: .inet, name: Self.tableName)
+        let rule = Rule("some of it to the log", .logLimit, .log("local", group))
+        let line = TableText.rule(try RuleObject.make(rule, chain: "denied_local", in: table))
+        return rules.contains("rule \(table.label) denied_local: \(line)")
+    }
+
     /// The chain of an egress policy, by its label. `none` has no chain: such an agent is not in the map.
     static func chain(for label: String) -> String { chainPrefix + label }
 

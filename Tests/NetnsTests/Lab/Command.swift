@@ -127,6 +127,8 @@ enum Command {
 
         /// What it has printed so far.
         var printed: String { text(output) }
+        /// And what it has said.
+        var words: String { text(errors) }
 
         private func text(_ file: Int32) -> String {
             var bytes: [UInt8] = []
