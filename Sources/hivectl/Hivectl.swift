@@ -64,9 +64,10 @@ struct GlobalOptions {
 
 extension Command {
     /// The exit codes of every command that reads the configuration and talks to the kernel.
-    mutating func usualExits() {
+    /// - Parameter unavailable: when it also ends with 69.
+    mutating func usualExits(unavailable: String? = nil) {
         exit(.usage, "the command line is wrong")
-        exit(.unavailable, "the kernel lacks a feature")
+        exit(.unavailable, (unavailable.map { "\($0), or " } ?? "") + "the kernel lacks a feature")
         exit(.software, "the kernel did not end up as it was told to, or a fault of hivectl")
         exit(.inputOutput, "reading or writing failed")
         exit(.noPermission, "needs root, or the capability CAP_NET_ADMIN")

@@ -13,7 +13,7 @@ import Testing
                 bridge: "hive0", interfacePrefix: "hv-",
                 subnet4: "10.77.0.0/16",            // the first host address is the host's
                 subnet6: "fd77:6869:7665::/64",     /* null: no IPv6 */
-                mtu: 1500,
+                mtu: 1500, logGroup: 7,             // null: no log
               },
               gateway: { user: "root" },
               agents: {
@@ -30,6 +30,7 @@ import Testing
         #expect("\(spec.subnet4)" == "10.77.0.0/16")
         #expect(spec.subnet6.map { "\($0)" } == "fd77:6869:7665::/64")
         #expect(spec.mtu == 1500)
+        #expect(spec.logGroup == 7)
         #expect(spec.gatewayUsers == [])
         let rows = spec.agents.map {
             "\($0.name) \($0.address4) \($0.address6?.description ?? "-") \($0.namespace) "
@@ -57,6 +58,12 @@ import Testing
         let without = try hive("{ network: { subnet6: null, mtu: 1280 }, agents: { a: {} } }")
         #expect(without.configuration.network.subnet6 == nil)
         #expect(without.agents.map(\.address6) == [nil])
+    }
+
+    @Test func nullAndAbsentAreNotTheSameForTheLog() throws {
+        #expect(try hive("{ network: { mtu: 1400 } }").spec().logGroup == 104)
+        #expect(try hive("{ network: { logGroup: null } }").spec().logGroup == nil)
+        #expect(try hive("{ network: { logGroup: 0 } }").spec().logGroup == 0)
     }
 
     @Test func theGatewayUserIsLookedUp() throws {
@@ -185,6 +192,10 @@ import Testing
         (
             "{ network: { mtu: 99999999999999999999 } }",
             "hive.json:1: network.mtu is 99999999999999999999, but must be a whole number from 1280 to 65535"
+        ),
+        (
+            "{ network: { logGroup: 65536 } }",
+            "hive.json:1: network.logGroup is 65536, but must be a whole number from 0 to 65535"
         ),
         (
             "{ network: { mtu: 1279 } }",

@@ -39,6 +39,8 @@ struct BoundaryTests {
         #expect(try changed { $0.subnet6 = nil })
         #expect(try changed { $0.gatewayUsers = [34] })
         #expect(try changed { $0.gatewayUsers = [] })
+        #expect(try changed { $0.logGroup = nil })
+        #expect(try changed { $0.logGroup = 105 })
         #expect(try changed { $0.agents[0].egress = .none })
         #expect(try changed { $0.agents[0].egress.deny = [try value("8.8.8.8")] })
         // What the rules do not depend on.
@@ -175,6 +177,48 @@ struct BoundaryTests {
         #expect(counting > 5)
     }
 
+    /// Whatever is dropped for a reason is logged first, by rules that give no verdict: one for each agent's packets, with the
+    /// agent's own limit, and one for everybody else's, with a limit. Without a group, everything else is the same.
+    @Test func whatIsCountedAndDroppedIsLogged() throws {
+        func rules(_ group: UInt16?) throws -> [(chain: String, rule: Rule)] {
+            var spec = try NetworkSpec.sample()
+            spec.logGroup = group
+            return Boundary.tables(for: spec).flatMap { table in
+                table.chains.flatMap { chain in chain.rules.map { ("\(table.label) \(chain.name)", $0) } }
+            }
+        }
+        func prefix(_ rule: Rule) -> String? {
+            guard case .log(let prefix, 104, 128)? = rule.expressions.last else { return nil }
+            return prefix
+        }
+        let all = try rules(104)
+        var reasons: [String: Int] = [:]
+        for (index, (chain, rule)) in all.enumerated() {
+            if prefix(rule) != nil {
+                let isLimited = rule.expressions.contains {
+                    if case .limit = $0 { return true }
+                    if case .lookup("logged", false, _) = $0 { return true }
+                    return false
+                }
+                #expect(isLimited, "\(chain): \(rule.comment)")
+                #expect(!rule.expressions.contains { if case .verdict = $0 { true } else { false } })
+            }
+            guard rule.expressions.last == .verdict(.drop),
+                case .counter(let reason)? = rule.expressions.dropLast().last
+            else { continue }
+            reasons[reason, default: 0] += 1
+            #expect(all[index - 1].chain == chain && prefix(all[index - 1].rule) == "hive: \(reason)")
+        }
+        #expect(Set(reasons.keys) == Set(DropReason.allCases.map(\.rawValue)))
+        #expect(reasons.values.reduce(0, +) == 10)
+        let boundary = try #require(try NetworkState(.sample()).boundary)
+        #expect(try boundary.logs(to: 104) && !boundary.logs(to: 105))
+        let without = try rules(nil)
+        #expect(without.allSatisfy { prefix($0.rule) == nil })
+        #expect(
+            without.map(\.rule.expressions) == all.filter { prefix($0.rule) == nil }.map(\.rule.expressions))
+    }
+
     /// The only drops behind a look-up are those of noise, which is not worth counting: what the look-up does not find falls
     /// to the rules behind it, which deny.
     @Test func aDropBehindALookUpIsNotTheLastWord() throws {
@@ -196,7 +240,7 @@ struct BoundaryTests {
     private func endsUnconditionally(_ rule: Rule) -> Bool {
         let conditions = rule.expressions.filter { expression in
             switch expression {
-            case .counter, .verdict, .masquerade: false
+            case .counter, .verdict, .masquerade, .log: false
             default: true
             }
         }

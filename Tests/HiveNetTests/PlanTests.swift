@@ -99,7 +99,7 @@ struct PlanTests {
         spec.agents.removeAll { $0.name == "beta" }
         let changes = plan(desired: try NetworkState(spec), observed: NetworkObservation(wanted))
         let elements = try #require(wanted.boundary).elements.filter { $0.agent == "beta" }
-        #expect(elements.count == 8)
+        #expect(elements.count == 10)
         // The link first, while the rules know it.
         var expected = [
             "- link hv-beta (not in the configuration)",
@@ -127,9 +127,9 @@ struct PlanTests {
             ])
         // The same addresses under another comment: each element goes before it comes.
         let elements = changes.filter { $0.object == "element" }
-        #expect(elements.prefix(8).allSatisfy { $0.kind == .remove && $0.agent == "beta" })
-        #expect(elements.dropFirst(8).allSatisfy { $0.kind == .add && $0.agent == "delta" })
-        #expect(elements.count == 16)
+        #expect(elements.prefix(10).allSatisfy { $0.kind == .remove && $0.agent == "beta" })
+        #expect(elements.dropFirst(10).allSatisfy { $0.kind == .add && $0.agent == "delta" })
+        #expect(elements.count == 20)
     }
 
     @Test func anAgentWithAnotherAddressKeepsItsLink() throws {

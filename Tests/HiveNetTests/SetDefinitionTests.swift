@@ -65,6 +65,7 @@ struct UserDataTests {
     func aCommentIsReadAsItWasWritten(text: String) {
         #expect(read(UserData.rule(comment: text)) == text)
         #expect(read(UserData.element(comment: text)) == text)
+        #expect(read(UserData.table(comment: text)) == text)
     }
 
     /// Type, length, text with its NUL: at most NFTNL_UDATA_COMMENT_MAXLEN.

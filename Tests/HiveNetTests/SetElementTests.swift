@@ -12,9 +12,10 @@ struct SetElementTests {
         switch set {
         case .lease4: SetElement(set, ["hv-alpha", mac, four], agent: "alpha")
         case .lease6: SetElement(set, ["hv-alpha", mac, six], agent: "alpha")
+        case .loggedFrame: SetElement(set, ["hv-alpha"], limit: 5, agent: "alpha")
         case .spoof, .peerFrame: SetElement(set, ["hv-alpha"], agent: "alpha")
         case .host, .peer, .egress, .excess: SetElement(set, [mac], agent: "alpha")
-        case .connections, .rate: SetElement(set, [mac], limit: 256, agent: "alpha")
+        case .connections, .rate, .logged: SetElement(set, [mac], limit: 256, agent: "alpha")
         case .rate4: SetElement(set, [four], limit: 1 << 40, agent: "alpha")
         case .rate6: SetElement(set, [six], limit: 1, agent: "alpha")
         case .service4: SetElement(set, [four, UInt8(17), UInt16(53)], agent: "alpha")
@@ -55,6 +56,8 @@ struct SetElementTests {
         #expect(
             element(.connections).description
                 == "inet hive connections { 6a:76:0a:4d:00:02 ct count over 256 }")
+        #expect(
+            element(.loggedFrame).description == "bridge hive logged { hv-alpha limit rate 5/second }")
     }
 
     @Test func theKeyIsThatOfTheKernel() {

@@ -206,6 +206,7 @@ public struct Boundary: Codable, Equatable, Sendable {
             },
             Chain("output", .output(0)) {
                 Rule("to agents", toBridge, .goto("to_agent"))
+                Rule("noise: the host's multicast", toPorts, .to(Prefix6.multicast), .drop)
                 Rule("only by way of the bridge", toPorts, .goto("denied_local"))
             },
             Chain("to_agent") {
@@ -284,6 +285,14 @@ public struct Boundary: Codable, Equatable, Sendable {
         let log = Match.log(reason, group)
         return (agents.map { [Rule("some of it to the log: an agent's", $0, log)] } ?? [])
             + [Rule("some of it to the log", others, .logLimit, log)]
+    }
+
+    /// Whether what is dropped goes to that group: by the rule of one reason, as all of them are made together.
+    func logs(to group: UInt16) throws(KernelError) -> Bool {
+        let table = Table(family: .inet, name: Self.tableName)
+        let rule = Rule("some of it to the log", .logLimit, .log("local", group))
+        let line = TableText.rule(try RuleObject.make(rule, chain: "denied_local", in: table))
+        return rules.contains("rule \(table.label) denied_local: \(line)")
     }
 
     /// The chain of an egress policy, by its label. `none` has no chain: such an agent is not in the map.

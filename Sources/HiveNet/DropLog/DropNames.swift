@@ -84,6 +84,11 @@ extension HostNetwork {
         names.look(elements: try filter.readBoundary().elements, links: try linkIndexes())
     }
 
+    /// Whether the rules in the kernel log what they drop to that group of nfnetlink_log.
+    public mutating func logs(to group: UInt16) throws(KernelError) -> Bool {
+        try filter.readBoundary().boundary?.logs(to: group) ?? false
+    }
+
     private mutating func linkIndexes() throws(KernelError) -> [String: Int32] {
         Dictionary(
             try route.links { _, _ in true }.map { ($0.name, $0.index) },

@@ -64,22 +64,28 @@ public struct PacketHeaders: Equatable, Sendable {
         destination = packet.address(24, IPv6Address.self)
         guard var next = packet[6] else { return }
         var offset = 40
-        // Each header is at least eight octets long, so this ends; but 128 octets have not many.
-        while let following = packet[offset], let length = packet[offset + 1] {
-            switch next {
+        // Each header is at least eight octets long, so this ends; and 128 octets have not many.
+        while true {
+            var isFirst = true
+            switch (next, packet[offset + 1]) {
             // Hop-by-hop options, routing, destination options, mobility, HIP, shim6, and two for experiments.
-            case 0, 43, 60, 135, 139, 140, 253, 254: offset += (Int(length) + 1) * 8
+            case (0, let length?), (43, let length?), (60, let length?), (135, let length?),
+                (139, let length?),
+                (140, let length?), (253, let length?), (254, let length?):
+                next = packet[offset] ?? next
+                offset += (Int(length) + 1) * 8
             // Authentication (RFC 4302, section 2.2).
-            case 51: offset += (Int(length) + 2) * 4
-            case 44:
-                let isFirst = packet.number(offset + 2).map { $0 & 0xfff8 == 0 } ?? false
-                guard isFirst else { return readTransport(following, packet, at: nil) }
+            case (51, let length?):
+                next = packet[offset] ?? next
+                offset += (Int(length) + 2) * 4
+            case (44, _?):
+                isFirst = packet.number(offset + 2).map { $0 & 0xfff8 == 0 } ?? false
+                next = packet[offset] ?? next
                 offset += 8
             default: return readTransport(next, packet, at: offset)
             }
-            next = following
+            guard isFirst else { return readTransport(next, packet, at: nil) }
         }
-        readTransport(next, packet, at: nil)
     }
 
     /// RFC 826.

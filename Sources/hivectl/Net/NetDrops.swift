@@ -17,7 +17,7 @@ extension Hivectl {
         let count = command.option("count", "N", .integer(1...Int(Int32.max)), "end after N lines")
         let json = command.flag("json", "print JSON, an object a line; its schema is stable (docs/json.md)")
         command.exit(.ok, "shown")
-        command.usualExits()
+        command.usualExits(unavailable: "without --follow; somebody else reads the log")
         command.example("What one agent tries, as it does", "hivectl net drops alpha --follow")
         command.example(
             "Who tries a service of the host's",
@@ -49,6 +49,11 @@ extension Hivectl {
                 "'hivectl net drops --follow' shows what is dropped from now on.")
         }
         let log = try openLog(group)
+        if try !network.logs(to: group) {
+            session.console.note(
+                "hivectl: The rules in the kernel log nothing to group \(group): 'hivectl net apply' puts that right."
+            )
+        }
         session.console.remark("Following group \(group) of nfnetlink_log; Ctrl-C ends.")
         try followDrops(
             log, &network, names, options, DropPrinter(session.console, json: options.json))

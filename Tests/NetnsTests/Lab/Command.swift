@@ -125,6 +125,11 @@ enum Command {
             return CommandResult(status: code, stdout: text(output), stderr: text(errors))
         }
 
+        /// What it has printed so far.
+        var printed: String { text(output) }
+        /// And what it has said.
+        var words: String { text(errors) }
+
         private func text(_ file: Int32) -> String {
             var bytes: [UInt8] = []
             var chunk = [UInt8](repeating: 0, count: 1 << 16)
