@@ -1,7 +1,9 @@
 /// What was read of the kernel last, for a process that hears of every change: what has not changed since need not be read again.
 ///
 /// A thousand agents' namespaces and elements are most of what there is to read, and seldom change.
-struct Memory {
+///
+/// A class: as a structure, within another one that cannot be copied, what is assigned to it is never freed (Swift 6.3.1).
+final class Memory {
     /// What there is of our tables, but for the counts.
     struct Rules {
         /// Of the whole ruleset. Another one means that something changed, in whatever table.
@@ -27,8 +29,10 @@ struct Memory {
     /// By agent.
     var insides: [String: SeenInside] = [:]
 
+    init() {}
+
     /// Says that what was read is what is wanted: then one of the two is kept in memory, not both.
-    mutating func share(_ wanted: Boundary?) {
+    func share(_ wanted: Boundary?) {
         // (Elements that differ in when they expire are equal.)
         if rules?.boundary == wanted, wanted?.elements.contains(where: { $0.expires != nil }) == false {
             rules?.boundary = wanted
@@ -36,7 +40,7 @@ struct Memory {
     }
 
     /// A transaction was made that concerns none of our tables, and that nobody else's came before.
-    mutating func passOver(_ generation: UInt32) {
+    func passOver(_ generation: UInt32) {
         if let known = rules?.generation, known &+ 1 == generation { rules?.generation = generation }
     }
 }
