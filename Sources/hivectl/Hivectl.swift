@@ -32,6 +32,7 @@ enum Hivectl {
         net.add(netPlan(global))
         net.add(netApply(global))
         net.add(netVerify(global))
+        net.add(netWhy(global))
         net.add(netDown(global))
         net.add(netAdd(global))
         net.add(netRm(global))

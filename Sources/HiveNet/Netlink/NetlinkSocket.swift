@@ -252,8 +252,11 @@ struct NetlinkSocket: ~Copyable {
         }
     }
 
+    /// The descriptor, for poll(2) and socket options.
+    var descriptor: Int32 { mnl_socket_get_fd(socket) }
+
     /// Reads one datagram, and hands over the messages in it that are meant for this socket.
-    private func receive(
+    func receive(
         _ operation: @autoclosure () -> String, _ body: (Message) throws(KernelError) -> Void
     ) throws(KernelError) {
         var count: Int

@@ -28,6 +28,11 @@ enum Expression: Equatable, Sendable {
     /// Gives the packet the address of the link that it leaves by. With ports: one of the range in `portMinimum` and
     /// `portMaximum`.
     case masquerade(hasPorts: Bool)
+    /// Has the kernel tell of every rule that the packet meets from here on, where the register's first octet is 1
+    /// (`meta nftrace set`).
+    case trace(Register)
+    /// Goes on for so many packets a second, and for that many at once.
+    case limit(perSecond: UInt64)
 
     enum Base: Sendable { case link, network, transport }
 
@@ -163,6 +168,16 @@ struct ExpressionObject: ~Copyable {
             set(NFTNL_EXPR_MASQ_REG_PROTO_MAX, Expression.Register.portMaximum.number)
             // The kernel reports it, whether or not it was asked for (nft_masq_init).
             set(NFTNL_EXPR_MASQ_FLAGS, UInt32(NF_NAT_RANGE_PROTO_SPECIFIED))
+        case .trace(let register):
+            try self.init("meta")
+            set(NFTNL_EXPR_META_KEY, NFT_META_NFTRACE.rawValue)
+            set(NFTNL_EXPR_META_SREG, register.number)
+        case .limit(let rate):
+            try self.init("limit")
+            set(NFTNL_EXPR_LIMIT_RATE, rate)
+            set(NFTNL_EXPR_LIMIT_UNIT, UInt64(1))
+            set(NFTNL_EXPR_LIMIT_BURST, UInt32(clamping: rate))
+            set(NFTNL_EXPR_LIMIT_TYPE, UInt32(NFT_LIMIT_PKTS.rawValue))
         }
     }
 }

@@ -9,11 +9,13 @@ struct TableObject: ~Copyable {
 
     deinit { nftnl_table_free(pointer) }
 
-    init(_ name: String, _ family: Table.Family) throws(KernelError) {
+    /// - Parameter flags: `NFT_TABLE_F_…`; 0: they are not mentioned.
+    init(_ name: String, _ family: Table.Family, flags: UInt32 = 0) throws(KernelError) {
         guard let pointer = nftnl_table_alloc() else { throw .outOfMemory }
         self.pointer = pointer
         self.family = family
         nftnl_table_set_str(pointer, UInt16(NFTNL_TABLE_NAME.rawValue), name)
+        if flags != 0 { nftnl_table_set_u32(pointer, UInt16(NFTNL_TABLE_FLAGS.rawValue), flags) }
     }
 
     func append(

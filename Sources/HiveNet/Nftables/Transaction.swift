@@ -33,8 +33,9 @@ struct Transaction: ~Copyable {
     // MARK: Tables
 
     /// Makes a table with everything in it. Where it exists already, `replace` it instead.
-    func create(_ table: Table) throws(KernelError) {
-        let object = try TableObject(table.name, table.family)
+    /// - Parameter flags: `NFT_TABLE_F_…`
+    func create(_ table: Table, flags: UInt32 = 0) throws(KernelError) {
+        let object = try TableObject(table.name, table.family, flags: flags)
         object.append(to: batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, "create table \(table.label)")
         try addCounters(table)
         for set in table.sets { try add(set, to: table) }
