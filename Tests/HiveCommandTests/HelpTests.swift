@@ -8,7 +8,8 @@ import Testing
 /// `HIVE_RECORD_HELP=1 swift test --filter HelpTests` writes the files anew.
 @Suite struct HelpTests {
     static let commands = [
-        "", "net", "net show", "net plan", "net apply", "net verify", "net why", "net down", "net add", "net rm", "help",
+        "", "net", "net show", "net plan", "net apply", "net verify", "net why", "net down", "net add",
+        "net rm", "help",
     ]
 
     @Test(arguments: commands) func isAsRecorded(command: String) throws {

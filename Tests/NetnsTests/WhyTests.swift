@@ -79,18 +79,23 @@ import Testing
         #expect(forward.layer?.words == "layer 5 (forward)" && forward.counter == "egress", "\(forward)")
     }
 
-    /// What no rule decides is concluded: the host that does not route.
-    @Test func aHostThatDoesNotRoute() throws {
+    /// What no rule decides is concluded: the host that does not route. The same where bridged frames pass the IP hooks too.
+    @Test(arguments: [false, true]) func aHostThatDoesNotRoute(_ hasBridgeNetfilter: Bool) throws {
         let hive = try TwoAgents(outside: true)
+        try hive.lab.setBridgeNetfilter(hasBridgeNetfilter)
         try hive.lab.sysctl("ipv4/ip_forward", "0")
         let way = try Self.why(hive.lab, "alpha", "\(Lab.publicAddress4):443")
         #expect(way.outcome == .blocked && way.basis == .conclusion && way.rule == nil, "\(way)")
         #expect(way.sentence.contains("does not route IPv4"), "\(way)")
         try hive.lab.sysctl("ipv4/ip_forward", "1")
         #expect(try Self.why(hive.lab, "alpha", "\(Lab.publicAddress4):443").outcome == .passes)
+        try hive.lab.ip("route del default")
+        let lost = try Self.why(hive.lab, "alpha", "\(Lab.publicAddress4):443")
+        #expect(lost.basis == .conclusion && lost.sentence.contains("no route"), "\(lost)")
     }
 
-    @Test(arguments: ["alpha:8080", "[fd77:6869:7665::2]:8080/tcp"]) func fromOutside(_ target: String) throws {
+    @Test(arguments: ["alpha:8080", "[fd77:6869:7665::2]:8080/tcp"]) func fromOutside(_ target: String) throws
+    {
         let hive = try TwoAgents()
         try hive.lab.sysctl("ipv4/ip_forward", "1")
         try hive.lab.sysctl("ipv6/conf/all/forwarding", "1")
@@ -129,13 +134,14 @@ import Testing
         let target = "\(Lab.publicAddress4):443/tcp"
         #expect(try Self.why(hive.lab, "alpha", target).outcome == .passes)
         try hive.lab.nft(
-            "add table ip firewall; add chain ip firewall fwd { type filter hook forward priority 5; }; "
-                + "add rule ip firewall fwd tcp dport 443 drop comment \"no web\"")
+            "add table ip firewall; add chain ip firewall gate { type filter hook forward priority 5; }; "
+                + "add rule ip firewall gate tcp dport 443 drop comment \"no web\"")
         let rule = try Self.why(hive.lab, "alpha", target)
         #expect(rule.outcome == .blocked && rule.layer == nil, "\(rule)")
         #expect(rule.rule?.table == "ip firewall" && rule.rule?.comment == "no web", "\(rule)")
-        #expect(rule.sentence.contains("not Hive, but table ip firewall, chain fwd (hook forward"), "\(rule)")
-        try hive.lab.nft("flush chain ip firewall fwd; add chain ip firewall fwd { policy drop; }")
+        #expect(
+            rule.sentence.contains("not Hive, but table ip firewall, chain gate (hook forward"), "\(rule)")
+        try hive.lab.nft("flush chain ip firewall gate; add chain ip firewall gate { policy drop; }")
         let policy = try Self.why(hive.lab, "alpha", target)
         #expect(policy.rule?.handle == nil && policy.sentence.hasSuffix("its policy"), "\(policy)")
         try hive.lab.nft("delete table ip firewall")
@@ -182,5 +188,58 @@ import Testing
         }
         // The tables are one step, and the link and its addresses and routes others.
         #expect(step > (words[0] == "outside" ? 5 : 1))
+    }
+
+    // MARK: Live traffic
+
+    /// A line for each packet of the agent's, with what became of it, and not more of them than were asked for.
+    @Test func follows() throws {
+        let hive = try TwoAgents(outside: true)
+        let process = try hive.lab.background(
+            Lab.commandLine(["net", "why", "alpha", "--follow", "--json", "--count", "4", "--seconds", "20"]))
+        try wait { try !hive.lab.nft("list tables").stdout.contains("hive_trace") }
+        // Whose is whose is told by the port; beta's are not alpha's.
+        let packets = [
+            hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 7001, TwoAgents.mark("a")),
+            hive.udp4(hive.alpha, to: hive.beta.address4, port: 7002, TwoAgents.mark("b")),
+            hive.udp4(
+                hive.alpha, to: IPv4Address(literal: Lab.publicAddress4), port: 7003, TwoAgents.mark("c")),
+            hive.udp6(hive.alpha, to: TwoAgents.gateway6, port: 7004, TwoAgents.mark("d")),
+        ]
+        try hive.send(
+            hive.udp4(hive.beta, to: TwoAgents.gateway4, port: 7000, TwoAgents.mark("beta")), as: hive.beta)
+        for packet in packets { try hive.send(packet, as: hive.alpha) }
+        // More than it may print.
+        for _ in 0..<8 { try hive.send(packets[0], as: hive.alpha) }
+        let result = try process.wait(seconds: 30)
+        #expect(result.status == 0, "\(result)")
+        let lines = try result.stdout.split(separator: "\n").map {
+            try JSONDecoder().decode(FollowedPacket.self, from: Data($0.utf8))
+        }
+        #expect(lines.count == 4, "\(result)")
+        func packet(_ port: Int) -> FollowedPacket? {
+            lines.first { $0.destination?.hasSuffix(":\(port)") ?? false }
+        }
+        #expect(packet(7000) == nil, "\(result)")
+        #expect(packet(7001)?.counter == "host" && packet(7001)?.kind == "UDP", "\(result)")
+        #expect(packet(7001)?.source == "10.77.0.2:4000", "\(result)")
+        #expect(packet(7002)?.rule?.comment == "another agent's", "\(result)")
+        #expect(packet(7003).map { $0.outcome == .passes } ?? true, "\(result)")
+        #expect(try !hive.lab.nft("list tables").stdout.contains("hive_trace"))
+    }
+
+    /// It ends in time though nothing comes, and no more than 20 packets a second are traced.
+    @Test func followsWithinBounds() throws {
+        let hive = try TwoAgents()
+        let process = try hive.lab.background(
+            Lab.commandLine(["net", "why", "alpha", "--follow", "--seconds", "2", "--count", "1000"]))
+        try wait { try !hive.lab.nft("list tables").stdout.contains("hive_trace") }
+        let packet = hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 7001, TwoAgents.mark("many"))
+        for _ in 0..<400 { try hive.send(packet, as: hive.alpha) }
+        let lines = try process.wait(seconds: 30).stdout.split(separator: "\n")
+        // 20 at once, and 20 for each second that it takes.
+        #expect(lines.count >= 10 && lines.count <= 90, "\(lines.count)")
+        #expect(try hive.lab.hivectl("net", "why", "alpha", "host", "--follow").status == 64)
+        #expect(try hive.lab.hivectl("net", "why", "alpha").status == 64)
     }
 }

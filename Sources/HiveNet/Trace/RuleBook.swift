@@ -28,6 +28,11 @@ struct RuleBook {
 
     func base(_ key: ChainKey) -> ForeignChain? { bases[key] }
     func entry(_ key: ChainKey, _ handle: RuleHandle) -> Entry? { entries[key]?[handle] }
+    /// What the event names is in here.
+    func knows(_ event: TraceEvent) -> Bool {
+        guard case .rule(let handle) = event.kind else { return true }
+        return entry(ChainKey(family: event.family, table: event.table, chain: event.chain), handle) != nil
+    }
     /// What the chain's first rule is called: it says what the chain is about.
     func first(_ key: ChainKey) -> String? { firsts[key] }
 

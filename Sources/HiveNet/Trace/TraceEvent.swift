@@ -17,6 +17,8 @@ struct TraceEvent {
     /// Indexes of links; 0 where there is none. Told at the first event of each base chain alone, as are the headers.
     let input: Int32
     let output: Int32
+    /// From the Ethernet header. Nil: the packet has none here.
+    let etherType: UInt16?
     /// Up to 40 octets.
     let networkHeader: [UInt8]?
     /// Up to 20 octets.
@@ -92,6 +94,9 @@ struct TraceEvent {
         }
         input = Int32(bitPattern: UInt32(bigEndian: trace[.input] ?? 0))
         output = Int32(bitPattern: UInt32(bigEndian: trace[.output] ?? 0))
+        etherType = trace.payload(Attributes<TraceScope>.linkHeader).flatMap {
+            $0.count >= Frame.headerLength ? $0.number16(12) : nil
+        }
         networkHeader = trace.payload(Attributes<TraceScope>.networkHeader).map { [UInt8]($0) }
         transportHeader = trace.payload(Attributes<TraceScope>.transportHeader).map { [UInt8]($0) }
     }
@@ -111,7 +116,8 @@ extension Cookie {
     static let transportPlaces = [4, 8]
 
     var octets: [UInt8] {
-        withUnsafeBytes(of: magic.bigEndian) { [UInt8]($0) } + withUnsafeBytes(of: index.bigEndian) { [UInt8]($0) }
+        withUnsafeBytes(of: magic.bigEndian) { [UInt8]($0) }
+            + withUnsafeBytes(of: index.bigEndian) { [UInt8]($0) }
     }
 }
 
@@ -148,6 +154,7 @@ extension Attribute where Scope == TraceScope, Value == Nested<VerdictScope> {
     fileprivate static var verdict: Self { .init(NFTA_TRACE_VERDICT.rawValue, "NFTA_TRACE_VERDICT") }
 }
 extension Attributes where Scope == TraceScope {
+    fileprivate static var linkHeader: UInt16 { UInt16(NFTA_TRACE_LL_HEADER.rawValue) }
     fileprivate static var networkHeader: UInt16 { UInt16(NFTA_TRACE_NETWORK_HEADER.rawValue) }
     fileprivate static var transportHeader: UInt16 { UInt16(NFTA_TRACE_TRANSPORT_HEADER.rawValue) }
 }

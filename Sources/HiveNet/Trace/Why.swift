@@ -181,7 +181,8 @@ private struct Inquiry {
             return blocked(
                 "\(Way.Layer.port.words), concluded: the bridge took it from \(link) and no further, so the port is locked and "
                     + "does not know the sender, or is isolated from where it was to go", .port)
-        case (.inet, .prerouting):
+        case (.inet, .prerouting),
+            (.bridge, .input) where trail.hasBeenRouted:
             return blocked("by the host's routing, concluded: \(routing(link))")
         case (.inet, .input):
             return way(.passes, .trace, "it gets through: it passed the host's last hook", trail)
@@ -197,7 +198,8 @@ private struct Inquiry {
                 "by no rule, concluded: \(spec.bridge) was to send it, and did not: the host does not know the Ethernet address "
                     + "of \(packet.destination)")
         case (.bridge, .postrouting):
-            return blocked("by no rule, concluded: the bridge sent it, and it did not arrive in the namespace")
+            return blocked(
+                "by no rule, concluded: the bridge sent it, and it did not arrive in the namespace")
         default:
             return blocked("by no rule, concluded: it came to the end of the hook \(hook), and to no other")
         }
@@ -211,7 +213,8 @@ private struct Inquiry {
         case .v6 where Sysctl.read("ipv6/conf/all/forwarding") == "0":
             return "it does not route IPv6 (net.ipv6.conf.all.forwarding is 0)"
         default:
-            return "it came to no hook behind it, so there is no route to \(packet.destination), or the sender fails rp_filter"
+            return
+                "it came to no hook behind it, so there is no route to \(packet.destination), or the sender fails rp_filter"
         }
     }
 
@@ -235,6 +238,10 @@ extension [TraceEvent] {
 }
 
 extension Trail {
+    /// Behind IP's prerouting the kernel decides where to. Where bridged frames pass the IP hooks too (br_netfilter), that is
+    /// before the bridge's own input hook.
+    fileprivate var hasBeenRouted: Bool { steps.contains { $0.hook == "inet prerouting" } }
+
     /// It was about to leave the host, by another link than the bridge.
     fileprivate func leaves(but bridge: Int32) -> Bool {
         guard stop == nil, let last, last.family == .inet, last.hook == .postrouting, last.isLast else {

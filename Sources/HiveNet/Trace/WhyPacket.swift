@@ -68,7 +68,8 @@ public struct WhyPacket: Sendable {
             throw .notSent("\(destination) is \(words): nobody is asked about by one packet to it")
         }
         if source == destination {
-            throw .notSent("\(destination) is \(sender?.name ?? "the sender")'s own address: nothing leaves it")
+            throw .notSent(
+                "\(destination) is \(sender?.name ?? "the sender")'s own address: nothing leaves it")
         }
     }
 

@@ -38,7 +38,8 @@ extension WhyTarget: LosslessStringConvertible {
                 (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(octet)
                     || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(octet) || octet == UInt8(ascii: "-")
             }
-            guard isName, let first = place.utf8.first, (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first)
+            guard isName, let first = place.utf8.first,
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first)
             else { return nil }
             self.place = .agent(place)
         }

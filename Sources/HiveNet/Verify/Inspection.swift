@@ -33,7 +33,8 @@ struct Inspection {
         chosen = spec.agents.indices.filter { options.agents?.contains(spec.agents[$0].name) ?? true }
         random = SeededGenerator(seed: seed)
         result = Verification(seed: seed)
-        for (index, agent) in spec.agents.enumerated() { faults[index] = observed.fault(of: agent.name, bridge: spec.bridge)
+        for (index, agent) in spec.agents.enumerated() {
+            faults[index] = observed.fault(of: agent.name, bridge: spec.bridge)
         }
     }
 

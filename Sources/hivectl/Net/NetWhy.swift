@@ -1,3 +1,4 @@
+import FoundationEssentials
 import HiveCommand
 import HiveCore
 import HiveNet
@@ -14,27 +15,51 @@ extension Hivectl {
             'host' is the hive's gateway address. A port without a protocol is TCP, no port is an echo request. \
             From 'outside' it comes in on a link of its own, from 192.0.2.1 or 2001:db8::1. What may go out does \
             go out, to the real address. Nothing is changed that stays, also when it is killed.
+
+            With --follow it sends nothing and traces what the agent itself sends, a line for each packet: at \
+            most 20 a second, until --count or --seconds are over.
             """
         let from = command.argument("FROM", .text, "an agent, or 'outside'")
-        let to = command.argument(
+        let to = command.optionalArgument(
             "TO",
             .described(
                 "an address or an agent, or 'host', with a port or without, such as 10.0.0.5:443/tcp, "
                     + "[2001:db8::1]:53/udp, host:7000 or beta") as Syntax<WhyTarget>,
             "ADDRESS, AGENT or 'host', and :PORT[/tcp|/udp]")
+        let follow = command.flag("follow", "trace what the agent sends, instead of a packet to TO")
+        let count = command.option(
+            "count", "N", .integer(1...1_000_000), default: 100, "with --follow: end after so many packets")
+        let seconds = command.option(
+            "seconds", "S", .integer(1...86_400), default: 60, "with --follow: end after so many seconds")
         let json = command.flag("json", "print JSON; its schema is stable (docs/json.md)")
         command.exit(.ok, "it is known what becomes of the packet, whatever that is")
         command.exit(.unproven, "the packet could not be sent, or nobody can tell what became of it")
         command.usualExits()
         command.example("Why does it not reach that?", "hivectl net why alpha 203.0.113.5:443/tcp")
         command.example("Who keeps alpha from the host's service?", "hivectl net why alpha host:7000")
+        command.example("What does it try all the time?", "hivectl net why alpha --follow --count 20")
         command.example("And from outside?", "hivectl net why outside alpha:8080 --json")
         command.action = { values, console in
             let session = try Session(values, global, console)
             let hive = try session.load()
             let spec = try hive.spec(names: Names.load(session.state).names.usable(at: Hive.now))
             let sender = try values[from]
-            let target = try values[to]
+            if try values[follow] {
+                guard try values[to] == nil else {
+                    throw Failure(
+                        .usage, "With --follow there is no TO: all that '\(sender)' sends is traced.")
+                }
+                guard spec.agents.contains(where: { $0.name == sender }) else {
+                    throw WhyMistake.noAgent(sender).failure(spec.agents.map(\.name))
+                }
+                var bounds = FollowBounds()
+                bounds.packets = try values[count]
+                bounds.seconds = try values[seconds]
+                return try Self.follow(spec, sender, bounds, json: try values[json], console)
+            }
+            guard let target = try values[to] else {
+                throw Failure(.usage, "TO is missing: where the packet is to go.")
+            }
             let packet: WhyPacket
             do throws(WhyMistake) {
                 packet = try WhyPacket(
@@ -53,6 +78,26 @@ extension Hivectl {
         }
         return command
     }
+
+    private static func follow(
+        _ spec: NetworkSpec, _ agent: String, _ bounds: FollowBounds, json: Bool, _ console: Console
+    ) throws -> ExitCode {
+        var network = try HostNetwork()
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let isWhole = try network.follow(spec, agent: agent, bounds) { packet in
+            if json, let line = try? encoder.encode(packet) {
+                console.print(String(decoding: line, as: UTF8.self))
+            } else {
+                console.print(packet.line(console.style))
+            }
+            console.flush()
+        }
+        if !isWhole {
+            console.note("hivectl: the kernel told more than there was room for; packets are missing.")
+        }
+        return .ok
+    }
 }
 
 extension WhyMistake {
@@ -68,6 +113,15 @@ extension WhyMistake {
 }
 
 // MARK: For people
+
+extension FollowedPacket {
+    func line(_ style: Style) -> String {
+        let way = [source, destination].compactMap(\.self).joined(separator: " -> ")
+        let paint: Style.Paint = outcome == .passes ? .good : outcome == .blocked ? .bad : .notable
+        return Text.printable(kind + (way.isEmpty ? "" : " " + way)) + "  "
+            + style.paint(Text.printable(sentence), paint)
+    }
+}
 
 extension Way {
     func lines(_ style: Style) -> [String] {
