@@ -165,6 +165,43 @@ import Testing
         }
     }
 
+    /// Where nothing can be sent, the rules alone say what the kernel says where something can: each step of it.
+    @Test func rulesAloneSayTheSame() throws {
+        let hive = try TwoAgents(
+            configuration: """
+                { gateway: { user: "root" },
+                  agents: { alpha: { address4: "10.77.0.2",
+                                     egress: { allow: ["internet", "198.51.100.0/24:80-90/tcp"], host: ["53/udp"] } },
+                            beta: { address4: "10.77.0.3" } } }
+                """, outside: true)
+        let targets = [
+            "host", "host:7000", "host:53/udp", "host:54/udp", "[fd77:6869:7665::1]:53/udp", "11.0.0.1:22",
+            "[fd77:6869:7665::1]:22", "fd77:6869:7665::1", "10.1.2.3:443", "198.51.100.7:85",
+            "198.51.100.7:91", "198.51.100.7", "[2001:db8::1]:80", "\(Lab.publicAddress4):443",
+            "[\(Lab.publicAddress6)]:443",
+        ]
+        let aims =
+            targets.map { ("alpha", $0) } + targets.map { ("beta", $0) }
+            + [("alpha", "beta:80"), ("alpha", "fd77:6869:7665::3"), ("beta", "alpha")]
+        let real = try aims.map { try Self.why(hive.lab, $0, $1) }
+        #expect(Set(real.map(\.outcome)) == [.passes, .blocked])
+        for name in ["alpha", "beta"] { try hive.lab.ip(in: "hive-\(name)", "link set eth0 down") }
+        for (aim, real) in zip(aims, real) {
+            let told = try Self.why(hive.lab, aim.0, aim.1)
+            #expect(told.outcome == .unknown && told.basis == .rules, "\(told)")
+            #expect(told.layer == real.layer && told.counter == real.counter, "\(aim): \(told) \(real)")
+            #expect(
+                told.rule?.comment == real.rule?.comment && told.rule?.chain == real.rule?.chain, "\(aim)")
+            #expect(Self.path(real).count > 2 && Self.path(told) == Self.path(real), "\(aim)")
+        }
+    }
+
+    /// Rules that were met; not the policies, and not masquerading, which decides nothing.
+    private static func path(_ way: Way) -> [String] {
+        way.steps.filter { $0.rule != nil && !["postrouting", "share_address"].contains($0.chain) }
+            .map { "\($0.table ?? "") \($0.chain ?? "") \($0.rule ?? "") \($0.verdict ?? "")" }
+    }
+
     // MARK: Traces of it
 
     /// Killed before any of its steps, or done: the kernel is as before, and so is the agent's namespace.

@@ -21,10 +21,10 @@ struct RuleBook {
     }
 
     /// Base chains: where they are hooked in, as `ForeignChain` words it.
-    private var bases: [ChainKey: ForeignChain] = [:]
-    private var entries: [ChainKey: [RuleHandle: Entry]] = [:]
+    var bases: [ChainKey: ForeignChain] = [:]
+    var entries: [ChainKey: [RuleHandle: Entry]] = [:]
     /// The comment of each chain's first rule.
-    private var firsts: [ChainKey: String] = [:]
+    var firsts: [ChainKey: String] = [:]
 
     func base(_ key: ChainKey) -> ForeignChain? { bases[key] }
     func entry(_ key: ChainKey, _ handle: RuleHandle) -> Entry? { entries[key]?[handle] }

@@ -68,6 +68,18 @@ struct TraceEvent {
         }
     }
 
+    /// What the kernel would say.
+    init(family: UInt8, table: String, chain: String, kind: Kind, verdict: Verdict) {
+        id = 0
+        self.family = family
+        self.table = table
+        self.chain = chain
+        self.kind = kind
+        self.verdict = verdict
+        (input, output) = (0, 0)
+        (etherType, networkHeader, transportHeader) = (nil, nil, nil)
+    }
+
     /// Nil: the message is no trace.
     init?(_ message: NetlinkSocket.Message) {
         let type = UInt16(UInt32(NFNL_SUBSYS_NFTABLES) << 8 | NFT_MSG_TRACE.rawValue)
@@ -124,6 +136,8 @@ extension Cookie {
 /// A rule's number in its table, in network byte order.
 struct RuleHandle: Hashable, AttributeValue {
     let number: UInt64
+
+    init(number: UInt64) { self.number = number }
 
     func withAttributeBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         withUnsafeBytes(of: number.bigEndian, body)

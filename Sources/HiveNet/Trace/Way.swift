@@ -31,7 +31,9 @@ public struct Way: Codable, Equatable, Sendable {
         case trace
         /// From what was seen and what was not: the bridge and the routing tell nothing.
         case conclusion
-        /// Nothing was sent.
+        /// Nothing could be sent: from the rules of the configuration alone.
+        case rules
+        /// Nothing was sent, and nothing is known.
         case none
     }
 

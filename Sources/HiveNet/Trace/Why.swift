@@ -40,22 +40,51 @@ private struct Inquiry {
             sentence: sentence, steps: trail?.steps ?? [])
     }
 
-    private func unsent(_ fault: String) -> Way {
-        way(.unknown, .none, "no packet could be sent, so nothing is known of its way: \(fault)")
+    /// Says why nothing was sent, and what the rules alone say of such a packet.
+    private func unsent(_ fault: String, _ network: inout HostNetwork) throws(KernelError) -> Way {
+        guard let agent = packet.sender else {
+            return way(.unknown, .none, "no packet could be sent, so nothing is known of its way: \(fault)")
+        }
+        var local: Set<Outward.Address> = [.v4(spec.gateway4)]
+        if let gateway6 = spec.gateway6 { local.insert(.v6(gateway6)) }
+        for record in try network.route.addresses() {
+            if let address = record.address4?.address { local.insert(.v4(address)) }
+            if let address = record.address6?.address { local.insert(.v6(address)) }
+        }
+        let mac = NetworkSpec.agentMAC(agent.address4)
+        var evaluation = Evaluation(
+            spec, frame: packet.frame(from: mac, to: spec.bridgeMAC, Cookie(magic: 0, index: 0)),
+            isLocal: local.contains(packet.destination))
+        evaluation.run(
+            fromPort: LinkName.host(agent: agent.name, prefix: spec.interfacePrefix), spec.bridge,
+            isToAgent: packet.receiver != nil)
+        let words =
+            evaluation.trail.stop.map { "it would be blocked: \($0.sentence)" }
+            ?? "none of them would block it"
+        var told = way(
+            .unknown, .rules,
+            "no packet could be sent (\(fault)); by the configuration's rules alone, \(words)",
+            evaluation.trail)
+        // A rule has a number in the kernel only.
+        told.rule?.handle = nil
+        for index in told.steps.indices { told.steps[index].handle = nil }
+        return told
     }
 
     func run(_ network: inout HostNetwork) throws(KernelError) -> Way {
-        guard let bridge = observed.bridgeIndex else { return unsent("there is no bridge \(spec.bridge)") }
+        guard let bridge = observed.bridgeIndex else {
+            return try unsent("there is no bridge \(spec.bridge)", &network)
+        }
         let magic = UInt32.random(in: 1..<(.max - 1))
         guard let agent = packet.sender else { return try runFromOutside(magic, bridge, &network) }
         if let fault = observed.fault(of: agent.name, bridge: spec.bridge) {
-            return unsent("\(agent.name): \(fault)")
+            return try unsent("\(agent.name): \(fault)", &network)
         }
         let sender: Prober.Sender
         do throws(KernelError) {
             sender = try open(agent, magic)
         } catch {
-            return unsent(error.description)
+            return try unsent(error.description, &network)
         }
         let link = observed.state.agents[agent.name]?.port?.name ?? ""
         return try send(from: sender, link, to: spec.bridgeMAC, magic, bridge, &network)
@@ -114,7 +143,9 @@ private struct Inquiry {
             host: try Prober.Host(magic: magic, bridge: bridge, hasIPv6: observed.host.hasIPv6), outside: nil)
         defer { PacketSocket.close(prober) }
         let range = try prober.fire(0, [(0, nil)])
-        if let fault = prober.senders[0]?.fault { return unsent("\(sender.station.name): \(fault)") }
+        if let fault = prober.senders[0]?.fault {
+            return try unsent("\(sender.station.name): \(fault)", &network)
+        }
         var events: [TraceEvent] = []
         try tracer.read { events.append($0) }
         var trail = Trail(try RuleBook(&network.filter))

@@ -10,7 +10,8 @@ extension Hivectl {
             Sends one packet from the agent's namespace, as its own kernel would, with nftables tracing on for it \
             alone, and prints every hook and rule that it meets, those of other programs too. The answer comes \
             last. What rules do not decide (the bridge, routing) is concluded from where the packet was seen last, \
-            and said as such.
+            and said as such. Where no packet can be sent, it tells what the configuration's rules alone \
+            say, and says so.
 
             'host' is the hive's gateway address. A port without a protocol is TCP, no port is an echo request. \
             From 'outside' it comes in on a link of its own, from 192.0.2.1 or 2001:db8::1. What may go out does \
