@@ -265,6 +265,21 @@ import Testing
         #expect(try !hive.lab.nft("list tables").stdout.contains("hive_trace"))
     }
 
+    /// Killed while it traces: its tables go with it, and those of the hive stay.
+    @Test func killedWhileItFollows() throws {
+        let hive = try TwoAgents()
+        let before = try hive.lab.snapshot()
+        let process = try hive.lab.background(Lab.commandLine(["net", "why", "alpha", "--follow"]))
+        func isTracing() throws -> Bool { try hive.lab.nft("list tables").stdout.contains("hive_trace") }
+        try wait { try !isTracing() }
+        #expect(try isTracing(), "control")
+        // Another one gets its answer meanwhile.
+        #expect(try Self.why(hive.lab, "alpha", "host").layer?.number == 3)
+        process.end()
+        try wait { try isTracing() }
+        #expect(before.difference(to: try hive.lab.snapshot()).isEmpty)
+    }
+
     /// It ends in time though nothing comes, and no more than 20 packets a second are traced.
     @Test func followsWithinBounds() throws {
         let hive = try TwoAgents()

@@ -124,7 +124,11 @@ private struct Following {
 extension Trail {
     /// From the rules, or from the last hook that it was seen at: nobody looks at the receiving end.
     fileprivate var ending: (Way.Outcome, String) {
-        if let stop { return (stop.isDropped ? .blocked : .unknown, "blocked: \(stop.sentence)") }
+        if let stop {
+            return stop.isDropped
+                ? (.blocked, "blocked: \(stop.sentence)")
+                : (.unknown, "a rule hands it over, to a program or to the kernel: \(stop.sentence)")
+        }
         guard let last, last.isLast else { return (.unknown, "it was last seen inside a hook") }
         switch (last.family, last.hook) {
         case (_, .input): return (.passes, "it gets through, to the host")
