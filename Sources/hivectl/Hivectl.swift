@@ -35,6 +35,7 @@ enum Hivectl {
         net.add(netWatch(global))
         net.add(netEvents(global))
         net.add(netVerify(global))
+        net.add(netWhy(global))
         net.add(netDrops(global))
         net.add(netDown(global))
         net.add(netAdd(global))

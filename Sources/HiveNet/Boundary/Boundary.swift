@@ -295,6 +295,11 @@ public struct Boundary: Codable, Equatable, Sendable {
         return rules.contains("rule \(table.label) denied_local: \(line)")
     }
 
+    /// A chain that only counts and drops: why, says the rule that leads there.
+    static func isDenial(chain: String) -> Bool {
+        chain.hasPrefix("denied_") || chain == "spoofed" || chain == "peered"
+    }
+
     /// The chain of an egress policy, by its label. `none` has no chain: such an agent is not in the map.
     static func chain(for label: String) -> String { chainPrefix + label }
 

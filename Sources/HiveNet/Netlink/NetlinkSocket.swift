@@ -301,7 +301,7 @@ struct NetlinkSocket: ~Copyable {
     ///
     /// After an error nothing of what is still to come is left: of a dump that nobody reads to its end the kernel says EBUSY
     /// to the next one (`__netlink_dump_start`).
-    private func receive(
+    func receive(
         _ operation: @autoclosure () -> String, _ body: (Message) throws(KernelError) -> Void
     ) throws(KernelError) {
         do throws(KernelError) {

@@ -32,6 +32,9 @@ enum Expression: Equatable, Sendable {
     case limit(packets: UInt64, burst: UInt32)
     /// Hands the packet's first octets to whoever listens to a group of nfnetlink_log; nobody: costs little.
     case log(prefix: String, group: UInt16, length: UInt32)
+    /// Has the kernel tell of every rule that the packet meets from here on, where the register's first octet is 1
+    /// (`meta nftrace set`).
+    case trace(Register)
 
     enum Base: Sendable { case link, network, transport }
 
@@ -182,6 +185,10 @@ struct ExpressionObject: ~Copyable {
             set(NFTNL_EXPR_LOG_PREFIX, prefix)
             set(NFTNL_EXPR_LOG_GROUP, group)
             set(NFTNL_EXPR_LOG_SNAPLEN, length)
+        case .trace(let register):
+            try self.init("meta")
+            set(NFTNL_EXPR_META_KEY, NFT_META_NFTRACE.rawValue)
+            set(NFTNL_EXPR_META_SREG, register.number)
         }
     }
 }

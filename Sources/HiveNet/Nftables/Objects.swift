@@ -9,6 +9,7 @@ struct TableObject: ~Copyable {
 
     deinit { nftnl_table_free(pointer) }
 
+    /// - Parameter flags: `NFT_TABLE_F_…`; 0: they are not mentioned.
     init(_ name: String, _ family: Table.Family, flags: UInt32 = 0) throws(KernelError) {
         guard let pointer = nftnl_table_alloc() else { throw .outOfMemory }
         self.pointer = pointer

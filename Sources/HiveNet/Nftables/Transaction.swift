@@ -38,7 +38,7 @@ struct Transaction: ~Copyable {
     /// - Parameter flags: `NFTA_TABLE_FLAGS`.
     func create(_ table: Table, flags: UInt32 = 0) throws(KernelError) {
         let object = try TableObject(table.name, table.family, flags: flags)
-        object.set(comment: CountsSince.comment(Int64(time(nil))))
+        if table.name == Boundary.tableName { object.set(comment: CountsSince.comment(Int64(time(nil)))) }
         object.append(to: batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, "create table \(table.label)")
         try addCounters(table)
         for set in table.sets { try add(set, to: table) }

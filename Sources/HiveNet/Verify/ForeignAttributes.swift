@@ -80,6 +80,9 @@ extension Attribute where Scope == ExpressionScope, Value == Nested<TargetScope>
 extension Attribute where Scope == ExpressionScope, Value == Nested<ObjectScope> {
     static var object: Self { .init(NFTA_EXPR_DATA.rawValue, "NFTA_EXPR_DATA") }
 }
+extension Attribute where Scope == ObjectScope, Value == String {
+    static var name: Self { .init(NFTA_OBJREF_IMM_NAME.rawValue, "NFTA_OBJREF_IMM_NAME") }
+}
 extension Attribute where Scope == ObjectScope, Value == UInt32 {
     static var type: Self { .init(NFTA_OBJREF_IMM_TYPE.rawValue, "NFTA_OBJREF_IMM_TYPE") }
 }

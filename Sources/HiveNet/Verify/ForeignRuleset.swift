@@ -151,7 +151,7 @@ extension NetlinkSocket {
     private static func key(_ family: UInt8, _ table: String?) -> String { "\(family) \(table ?? "")" }
 
     /// All objects of a kind, of all families.
-    private mutating func dump<Scope, Element>(
+    mutating func dump<Scope, Element>(
         _ type: nf_tables_msg_types, _ operation: @escaping @autoclosure () -> String, of _: Scope.Type,
         _ parse: (UInt8, Attributes<Scope>) -> Element?
     ) throws(KernelError) -> [Element] {

@@ -33,22 +33,9 @@ struct Inspection {
         chosen = spec.agents.indices.filter { options.agents?.contains(spec.agents[$0].name) ?? true }
         random = SeededGenerator(seed: seed)
         result = Verification(seed: seed)
-        for (index, agent) in spec.agents.enumerated() { faults[index] = fault(of: agent) }
-    }
-
-    /// Why nothing can be sent from an agent's namespace.
-    private func fault(of agent: NetworkSpec.Agent) -> String? {
-        guard let actual = observed.state.agents[agent.name], actual.namespace != nil else {
-            return "it has no namespace"
+        for (index, agent) in spec.agents.enumerated() {
+            faults[index] = observed.fault(of: agent.name, bridge: spec.bridge)
         }
-        guard let port = actual.port else { return "it has no link" }
-        guard let inside = actual.inside else {
-            return "its namespace has no link \(insideName) of the hive's"
-        }
-        if !port.up { return "its link \(port.name) is down" }
-        if !inside.up { return "\(insideName) in its namespace is down" }
-        if port.bridge != spec.bridge { return "its link \(port.name) is no port of \(spec.bridge)" }
-        return nil
     }
 
     /// - Returns: the result, and whether the hive was the same all the time.
@@ -219,5 +206,20 @@ struct Inspection {
     mutating func add(_ cell: Verification.Cell, _ agent: Int, _ target: Verification.Target) {
         guard cell.probes > 0 else { return }
         result.agents[stations[agent].name, default: [:]][target, default: Verification.Cell()].add(cell)
+    }
+}
+
+extension NetworkObservation {
+    /// Why nothing can be sent from an agent's namespace.
+    func fault(of agent: String, bridge: String) -> String? {
+        guard let actual = state.agents[agent], actual.namespace != nil else { return "it has no namespace" }
+        guard let port = actual.port else { return "it has no link" }
+        guard let inside = actual.inside else {
+            return "its namespace has no link \(insideName) of the hive's"
+        }
+        if !port.up { return "its link \(port.name) is down" }
+        if !inside.up { return "\(insideName) in its namespace is down" }
+        if port.bridge != bridge { return "its link \(port.name) is no port of \(bridge)" }
+        return nil
     }
 }

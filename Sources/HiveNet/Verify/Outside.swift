@@ -5,13 +5,16 @@ internal import Glibc
 /// stands for. It goes with the process, and with it its routes.
 final class Outside {
     /// Must not look like an agent's.
-    private let linkName: String
     private static func linkName(_ spec: NetworkSpec) -> String {
         "hive-verify".hasPrefix(spec.interfacePrefix) ? "verify-hive" : "hive-verify"
     }
     /// The far end: sees what leaves the host over the link, and sends the answers.
     let socket: PacketSocket
-    private let link: Int32
+    /// The near end, by index.
+    let link: Int32
+    let linkName: String
+    /// Of the near end: what comes from outside is for it.
+    let mac: MACAddress
 
     /// Addresses of the link for as long as it is there, so that masquerading has one to use that is not the bridge's: what
     /// comes from elsewhere for the agents' network is dropped before anything else. Both are dummies by their registries
@@ -26,10 +29,12 @@ final class Outside {
         let far = try ControlHive.Namespace()
         linkName = Self.linkName(spec)
         try Self.create(linkName, far, &route)
-        guard let link = try route.link(named: linkName)?.index else {
+        guard let near = try route.link(named: linkName) else {
             throw KernelError("look for the link \(linkName)", code: ENODEV)
         }
+        let link = near.index
         self.link = link
+        mac = near.mac ?? MACAddress(bits: 0)
         // The far end first: the near one then has a carrier when it comes up, and takes packets at once.
         socket = try onThreadOfItsOwn { (switcher) throws(KernelError) in
             try switcher.enter(far.descriptor, "join the network namespace outside")
