@@ -209,14 +209,15 @@ public final class Keeper {
             give(up: error, &repair)
         }
         let end = ContinuousClock.now
-        repair.latency = evidence.since.map { end - $0 }
+        if let since = evidence.since { repair.latency = (repair.done ?? end) - since }
         evidence = Evidence()
         pace.took(end - start, at: end, isQuiet: repair.items.isEmpty)
         return repair
     }
 
     private func look(_ spec: NetworkSpec, _ desired: NetworkState, _ repair: inout Repair) throws {
-        let result = try network.converge(to: .kept(spec, desired, restraint))
+        let result = try converge(spec, desired)
+        repair.done = result.lastDone
         let indexes = map.indexes
         learn(result.observed)
         let now = ContinuousClock.now
@@ -248,6 +249,20 @@ public final class Keeper {
             isDue = true
             pace.hurry()
         }
+    }
+
+    /// Looks and repairs. What changes while it is read is read again: a bridge that goes takes its ports and entries with it one
+    /// after the other.
+    private func converge(_ spec: NetworkSpec, _ desired: NetworkState) throws -> AppliedChanges {
+        for _ in 0..<8 {
+            do {
+                return try network.converge(to: .kept(spec, desired, restraint))
+            } catch let error as KernelError where error.isConflict {
+                network.memory = Memory()
+                listen()
+            }
+        }
+        return try network.converge(to: .kept(spec, desired, restraint))
     }
 
     /// Tries again later. Agents do not stay connected behind rules that may not be there.

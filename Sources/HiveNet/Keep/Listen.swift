@@ -135,11 +135,23 @@ extension Keeper {
         func isOurs(_ index: Int32) -> Bool { index == map.bridge || map.ports[index] != nil }
         switch notice.subject {
         case .link(let index, let name, let group, let master, let elsewhere):
-            if let agent = map.ports[index], notice.isRemoval { network.memory?.insides[agent] = nil }
+            if notice.isRemoval, isOurs(index) {
+                network.memory?.insides[map.ports[index] ?? ""] = nil
+                network.memory?.forwarding = nil
+                network.memory?.neighbours = nil
+            }
             return isOurs(index) || name == spec.bridge || name?.hasPrefix(spec.interfacePrefix) == true
                 || group == Mark.group || master != nil && master == map.bridge.map(UInt32.init)
                 || elsewhere.map { map.namespaces[$0] != nil } == true
-        case .forwarding(let index), .neighbour(let index), .address(let index): return isOurs(index)
+        case .forwarding(let index):
+            guard isOurs(index) else { return false }
+            network.memory?.forwarding = nil
+            return true
+        case .neighbour(let index):
+            guard index == map.bridge else { return isOurs(index) }
+            network.memory?.neighbours = nil
+            return true
+        case .address(let index): return isOurs(index)
         // Without a link it leads nowhere, and may take agents' addresses there.
         case .route(let index): return index.map(isOurs) ?? true
         case .setting(let index): return isOurs(index)

@@ -32,7 +32,9 @@ public struct Repair: Sendable {
     public var obstacles: [Obstacle] = []
     /// Links of somebody else's that lead into an agent's namespace. Only those that are new.
     public var alarms: [Finding] = []
-    /// From the first notice that the kernel gave to the end of the repair. Nil: it was not the kernel's notices that it began with.
+    /// When the last change had been made. What follows is a look whether it holds.
+    var done: ContinuousClock.Instant?
+    /// From the first notice that the kernel gave to the last change. Nil: it was not the kernel's notices that it began with.
     public var latency: Duration?
     /// The kernel told of more than could be kept, so that everything was looked at.
     public var isAfterLoss = false

@@ -11,6 +11,8 @@ public struct AppliedChanges: Sendable {
     var remaining: [Change] = []
     /// Of a keeper: agents that were cut off because something got in the way in their namespaces.
     var failures: [String: KernelError] = [:]
+    /// When the last change had been carried out.
+    var lastDone: ContinuousClock.Instant?
 }
 
 /// After everything was carried out, something still is not as wanted: somebody works against us, or the kernel did not do
@@ -124,6 +126,7 @@ extension HostNetwork {
         // A foreign change between looking and doing is met by looking again. Somebody who never stops gets an error.
         let patience = 8
         var isFirst = true
+        var lastDone: ContinuousClock.Instant?
         while true {
             var wanted = try goal.state(observed)
             for agent in failures.keys { wanted.cutOff(agent: agent, observed.state) }
@@ -135,7 +138,7 @@ extension HostNetwork {
                 changes.removeAll { held.contains(Quarrels.Subject($0)) }
             }
             if changes.isEmpty {
-                memory?.share(wanted.boundary)
+                memory?.share(wanted)
                 break
             }
             if let port = observed.foreignOwner(besides: owner), changes.contains(where: \.needsTables) {
@@ -147,7 +150,7 @@ extension HostNetwork {
                 if goal.restraint != nil {
                     return AppliedChanges(
                         changes: done, observed: observed, retries: conflicts, remaining: changes,
-                        failures: failures)
+                        failures: failures, lastDone: lastDone)
                 }
                 // Where only agents are concerned, it is they who undo it, from inside.
                 let agents = changes.map(\.agent)
@@ -163,11 +166,11 @@ extension HostNetwork {
                 passes = 0
                 continue
             }
-            // What changes inside is looked at again, whether or not it could be done.
-            for case let agent? in changes.map(\.agent) { memory?.insides[agent] = nil }
+            memory?.forget(changes)
             do {
                 try carryOut(changes, desired: wanted, observed: observed, tables: tables, progress: progress)
                 done += changes
+                lastDone = .now
                 passes += 1
             } catch {
                 if error.isConflict, conflicts < patience {
@@ -181,7 +184,9 @@ extension HostNetwork {
             observed = try observe(goal.specification)
         }
         if !failures.isEmpty, goal.restraint == nil { throw AgentsCutOff(errors: failures) }
-        return AppliedChanges(changes: done, observed: observed, retries: conflicts, failures: failures)
+        return AppliedChanges(
+            changes: done, observed: observed, retries: conflicts, failures: failures,
+            lastDone: lastDone)
     }
 }
 

@@ -28,14 +28,47 @@ final class Memory {
     var rules: Rules?
     /// By agent.
     var insides: [String: SeenInside] = [:]
+    /// Entries of the bridge's forwarding database, by port, with the bridge's index.
+    var forwarding: (bridge: Int32, entries: [Int32: [MACAddress]])?
+    /// Permanent neighbours on the bridge.
+    var neighbours: (bridge: Int32, entries: [Neighbour])?
 
     init() {}
+
+    /// What a plan changes is read again, whether or not it could be carried out.
+    func forget(_ changes: [Change]) {
+        for change in changes {
+            if let agent = change.agent { insides[agent] = nil }
+            switch change.step {
+            case .addForwarding, .removeForwarding, .makeLink, .removeLink, .configurePort, .raise, .evict:
+                forwarding = nil
+            case .addNeighbour, .removeNeighbour, .removeAddress, .addAddress: neighbours = nil
+            case .createBridge, .configureBridge, .deleteBridge: (forwarding, neighbours) = (nil, nil)
+            default: break
+            }
+        }
+    }
 
     /// Says that what was read is what is wanted: then one of the two is kept in memory, not both.
     func share(_ wanted: Boundary?) {
         // (Elements that differ in when they expire are equal.)
         if rules?.boundary == wanted, wanted?.elements.contains(where: { $0.expires != nil }) == false {
             rules?.boundary = wanted
+        }
+    }
+
+    /// The same of what is in agents' namespaces, and of the neighbours.
+    func share(_ wanted: NetworkState) {
+        share(wanted.boundary)
+        for (name, seen) in insides {
+            guard let inside = seen.inside, let wanted = wanted.agents[name]?.inside, inside.inside == wanted
+            else { continue }
+            insides[name] = SeenInside(
+                agent: name, identity: seen.identity,
+                inside: (wanted, inside.record), others: seen.others)
+        }
+        if let known = neighbours, let wanted = wanted.bridge?.neighbours, known.entries == wanted {
+            neighbours = (known.bridge, wanted)
         }
     }
 

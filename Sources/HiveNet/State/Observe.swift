@@ -18,7 +18,7 @@ extension HostNetwork {
             state.bridge = try observe(bridge, routes, foreignPorts: found.foreignPorts)
         }
         let forwarding = try found.bridge.map { (bridge) throws(KernelError) in
-            try route.forwarding(bridge: bridge.index)
+            try observeForwarding(bridge.index)
         }
         let policies = Dictionary(grouping: elements) { $0.agent ?? "" }
         let places = found.places
@@ -75,6 +75,20 @@ extension HostNetwork {
         return (rules, read.counts, read.totals)
     }
 
+    private mutating func observeForwarding(_ bridge: Int32) throws(KernelError) -> [Int32: [MACAddress]] {
+        if let known = memory?.forwarding, known.bridge == bridge { return known.entries }
+        let entries = try route.forwarding(bridge: bridge)
+        memory?.forwarding = (bridge, entries)
+        return entries
+    }
+
+    private mutating func observeNeighbours(_ bridge: Int32) throws(KernelError) -> [Neighbour] {
+        if let known = memory?.neighbours, known.bridge == bridge { return known.entries }
+        let entries = try route.permanentNeighbours(link: bridge)
+        memory?.neighbours = (bridge, entries)
+        return entries
+    }
+
     private mutating func observe(
         _ link: LinkRecord, _ routes: [RouteRecord], foreignPorts: [String]
     ) throws(KernelError) -> Bridge {
@@ -94,7 +108,7 @@ extension HostNetwork {
             addresses4: addresses.compactMap(\.address4).sorted { $0.address < $1.address },
             addresses6: addresses.compactMap(\.address6).sorted { $0.address < $1.address },
             ipv4: link.ipv4 ?? .strict(forwarding: false), ipv6: link.ipv6,
-            neighbours: try route.permanentNeighbours(link: link.index), foreignPorts: foreignPorts,
+            neighbours: try observeNeighbours(link.index), foreignPorts: foreignPorts,
             missingRoutes: missing.sorted())
     }
 

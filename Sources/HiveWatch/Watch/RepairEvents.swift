@@ -3,12 +3,13 @@ internal import HiveNet
 
 extension WatchEvent {
     /// What there is to tell of a repair.
-    static func events(of repair: Repair, hive: Hive?) -> [WatchEvent] {
+    /// - Parameter isFirst: it is what the watcher found when it began, and nobody's change.
+    static func events(of repair: Repair, hive: Hive?, isFirst: Bool) -> [WatchEvent] {
         var events: [WatchEvent] = []
         for agent in repair.tried {
             events.append(WatchEvent(.retried, agent: agent, "is connected again, to see whether it holds"))
         }
-        if !repair.items.isEmpty { events.append(repaired(repair)) }
+        if !repair.items.isEmpty { events.append(isFirst ? begun(repair) : repaired(repair)) }
         for quarrel in repair.quarrels { events.append(quarantined(quarrel)) }
         for (agent, words) in repair.failures.sorted(by: { $0.key < $1.key }) {
             events.append(WatchEvent(.trouble, agent: agent, "has no network: \(words)"))
@@ -26,6 +27,13 @@ extension WatchEvent {
             events.append(WatchEvent(.trouble, "the network could not be put right: \(words)"))
         }
         return events
+    }
+
+    private static func begun(_ repair: Repair) -> WatchEvent {
+        let count = repair.items.count
+        return WatchEvent(
+            .applied, "\(count) change\(count == 1 ? "" : "s")",
+            changes: repair.items.prefix(32).map { ChangeReport.Item($0.change) })
     }
 
     private static func repaired(_ repair: Repair) -> WatchEvent {

@@ -241,8 +241,8 @@ public final class Watcher {
     }
 
     private func report(_ repair: Repair) {
-        for event in WatchEvent.events(of: repair, hive: hive) { tell(event) }
-        repairs += repair.items.count
+        for event in WatchEvent.events(of: repair, hive: hive, isFirst: !isReady) { tell(event) }
+        if isReady { repairs += repair.items.count }
         tellStatus()
     }
 }
