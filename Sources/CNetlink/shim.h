@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -97,6 +98,16 @@ static inline ssize_t hive_netlink_receive(int fd, void *buffer, size_t length, 
 /// accept4(2), behind _GNU_SOURCE in glibc: close-on-exec and without waiting.
 static inline int hive_accept(int fd) {
     return (int)syscall(SYS_accept4, fd, (void *)0, (void *)0, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/// Gives back the pages of the program's own text and constants: they are the file's, and come back from it when they are needed.
+/// Nothing there was ever written to. (The symbols are the linker's, see end(3).)
+static inline void hive_forget_text(void) {
+    extern char __executable_start, etext;
+    const unsigned long page = (unsigned long)sysconf(_SC_PAGESIZE);
+    const unsigned long start = ((unsigned long)&__executable_start + page - 1) & -page;
+    const unsigned long end = (unsigned long)&etext & -page;
+    if (end > start) madvise((void *)start, end - start, MADV_DONTNEED);
 }
 
 /// strerrorname_np(3), glibc 2.32: "ENOENT" for 2, NULL for a number it does not know.

@@ -3,7 +3,7 @@ public import HiveNet
 /// A hive as its configuration, its files of agents and its leases describe it: everything checked, every agent
 /// with its addresses. Nothing is written until `leases` are saved.
 public struct Hive: Sendable {
-    public let configuration: Configuration
+    public private(set) var configuration: Configuration
     /// All agents, those of the configuration, those made at run time and those of the roster, in the order of their names.
     public let agents: [NetworkSpec.Agent]
     /// The leases that go with `agents`. Save them before the kernel hears of an address.
@@ -11,9 +11,9 @@ public struct Hive: Sendable {
     /// `leases` differ from what the state directory holds.
     public let leasesChanged: Bool
 
-    private let added: [Declaration]
+    private var added: [Declaration]
     private let roster: [String]
-    private let savedLeases: Leases
+    private var savedLeases: Leases
 
     /// Reads everything and checks it.
     ///
@@ -84,6 +84,16 @@ public struct Hive: Sendable {
     {
         let declaration = try directory.declaration(name, settings, besides: configuration)
         return try Hive(configuration, added: added + [declaration], leases: savedLeases, roster: roster)
+    }
+
+    /// The same without the text that it was read from: for whoever keeps it and has no question about it any more. Errors name no lines
+    /// then.
+    public var withoutText: Hive {
+        var hive = self
+        hive.configuration = configuration.withoutText
+        hive.added = added.map(\.withoutText)
+        hive.savedLeases = leases
+        return hive
     }
 
     /// What the network has to be.

@@ -97,7 +97,7 @@ public struct AgentSettings: Equatable, Sendable {
 struct Declaration: Sendable {
     let name: String
     let settings: AgentSettings
-    let source: Source
+    private(set) var source: Source
     /// Of the agent's object in the file: `agents.beta`, or empty in a file of its own.
     let path: String
 
@@ -119,6 +119,12 @@ struct Declaration: Sendable {
         settings = AgentSettings()
         source = Source(file: "the roster")
         path = ""
+    }
+
+    var withoutText: Declaration {
+        var declaration = self
+        declaration.source = Source(file: source.file)
+        return declaration
     }
 
     /// From a file `agents.d/NAME.json`.

@@ -21,8 +21,15 @@ public struct Configuration: Sendable {
     /// Nil when no other daemon is asked for agents.
     public let roster: RosterSettings?
     /// In the order of their names.
-    let agents: [Declaration]
-    let source: Source
+    private(set) var agents: [Declaration]
+    private(set) var source: Source
+
+    var withoutText: Configuration {
+        var configuration = self
+        configuration.agents = agents.map(\.withoutText)
+        configuration.source = Source(file: file)
+        return configuration
+    }
 
     /// The settings of the agents in this file, by name.
     public var agentSettings: [String: AgentSettings] {

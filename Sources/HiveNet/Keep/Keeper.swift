@@ -16,8 +16,8 @@ public final class Keeper {
     let mounts: Descriptor
 
     /// What is wanted. Nil: nothing yet.
-    public internal(set) var spec: NetworkSpec?
-    var desired: NetworkState?
+    public var spec: NetworkSpec? { wanted?.spec }
+    var wanted: Wanted?
     var quarrels = Quarrels()
     var evidence = Evidence()
     var map = KernelMap()
@@ -78,7 +78,7 @@ public final class Keeper {
 
     /// One of `descriptors` was found ready. To be told before `reconcile`: that the mounts have changed is said only once.
     public func isReady(_ descriptor: Int32) {
-        if descriptor == mounts.number, haveNamespacesMoved { isDue = true }
+        if descriptor == mounts.number, haveNamespacesMoved { look(.now) }
     }
 
     /// When `reconcile` has something to do even if nothing is heard of; nil: never.
@@ -101,9 +101,10 @@ public final class Keeper {
 
     /// Takes a specification as what is wanted from now on, without conditions: what stands in an agent's way keeps that agent
     /// from having a network, and nobody else. `reconcile` makes it so.
-    public func want(_ spec: NetworkSpec) throws(KernelError) {
-        desired = try NetworkState(spec)
-        self.spec = spec
+    public func want(_ spec: NetworkSpec) {
+        wanted = Wanted(spec)
+        // What was just as wanted is so no longer.
+        network.memory?.rules = nil
         isDue = true
         pace.hurry()
     }
@@ -120,8 +121,7 @@ public final class Keeper {
         var isPrepared = false
         defer {
             if isPrepared {
-                self.spec = spec
-                self.desired = desired
+                wanted = Wanted(spec)
                 isDue = true
                 pace.hurry()
             }
@@ -141,22 +141,23 @@ public final class Keeper {
     /// Everything as it is now, with the counts.
     public func observe() throws(KernelError) -> NetworkObservation {
         network.memory?.rules = nil
-        let observed = try network.observe(spec)
-        network.memory?.share(desired?.boundary)
-        return observed
+        defer { network.memory?.rules = nil }
+        return try network.observe(spec)
     }
 
     /// What is left to be done. Changes nothing.
     public func differences(_ observed: NetworkObservation) throws(KernelError) -> [Change] {
-        guard let desired else { return [] }
-        return HiveNet.plan(desired: desired, observed: observed, owner: network.owner)
+        guard let spec else { return [] }
+        return HiveNet.plan(desired: try NetworkState(spec), observed: observed, owner: network.owner)
     }
 
     /// What puts names to logged packets: agents as they are wanted, links as they were at the last look.
     public func dropNames() -> DropNames {
         var names = knownDropNames ?? DropNames(elements: [], links: [:])
         if knownDropNames == nil {
-            names.look(elements: desired?.boundary?.elements ?? [], links: map.indexes)
+            names.look(
+                elements: spec.map { spec in spec.agents.flatMap { Boundary.elements(for: $0, spec) } } ?? [],
+                links: map.indexes)
         }
         return names
     }
@@ -194,7 +195,7 @@ public final class Keeper {
             }
             isDue = true
         }
-        guard isDue, let spec, let desired, !tried.isEmpty || now >= pace.next else { return nil }
+        guard isDue, let wanted, !tried.isEmpty || now >= pace.next else { return nil }
         isDue = false
         var repair = Repair()
         repair.isAfterLoss = isAfterLoss
@@ -202,7 +203,7 @@ public final class Keeper {
         repair.tried = Set(tried.compactMap(\.agent)).sorted()
         let start = ContinuousClock.now
         do {
-            try look(spec, desired, &repair)
+            try look(wanted, &repair)
             retry = nil
             told.trouble = nil
         } catch {
@@ -215,8 +216,9 @@ public final class Keeper {
         return repair
     }
 
-    private func look(_ spec: NetworkSpec, _ desired: NetworkState, _ repair: inout Repair) throws {
-        let result = try converge(spec, desired)
+    private func look(_ wanted: Wanted, _ repair: inout Repair) throws {
+        let spec = wanted.spec
+        let result = try converge(wanted)
         repair.done = result.lastDone
         let indexes = map.indexes
         learn(result.observed)
@@ -253,16 +255,16 @@ public final class Keeper {
 
     /// Looks and repairs. What changes while it is read is read again: a bridge that goes takes its ports and entries with it one
     /// after the other.
-    private func converge(_ spec: NetworkSpec, _ desired: NetworkState) throws -> AppliedChanges {
+    private func converge(_ wanted: Wanted) throws -> AppliedChanges {
         for _ in 0..<8 {
             do {
-                return try network.converge(to: .kept(spec, desired, restraint))
+                return try network.converge(to: .kept(wanted, restraint))
             } catch let error as KernelError where error.isConflict {
                 network.memory = Memory()
                 listen()
             }
         }
-        return try network.converge(to: .kept(spec, desired, restraint))
+        return try network.converge(to: .kept(wanted, restraint))
     }
 
     /// Tries again later. Agents do not stay connected behind rules that may not be there.

@@ -124,7 +124,7 @@ extension Keeper {
         look(now)
     }
 
-    private func look(_ now: ContinuousClock.Instant) {
+    func look(_ now: ContinuousClock.Instant) {
         isDue = true
         evidence.note(at: now)
     }
@@ -161,7 +161,7 @@ extension Keeper {
 
     /// Some agent's namespace is no longer at its file, or another one is.
     var haveNamespacesMoved: Bool {
-        guard let desired else { return false }
+        guard let desired = wanted?.light else { return false }
         let insides = network.memory?.insides ?? [:]
         return desired.agents.contains { name, agent in
             guard let path = agent.namespace?.path else { return false }

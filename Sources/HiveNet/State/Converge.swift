@@ -72,13 +72,14 @@ extension HostNetwork {
     enum Goal {
         case specification(NetworkSpec, NetworkState)
         /// The same, for a keeper: what somebody fights about is left, and told.
-        case kept(NetworkSpec, NetworkState, Restraint)
+        case kept(Wanted, Restraint)
         case without(agent: String)
         case nothing
 
         var specification: NetworkSpec? {
             switch self {
-            case .specification(let spec, _), .kept(let spec, _, _): spec
+            case .specification(let spec, _): spec
+            case .kept(let wanted, _): wanted.spec
             case .without, .nothing: nil
             }
         }
@@ -87,7 +88,7 @@ extension HostNetwork {
         var unwanted: String { specification == nil ? "taken down" : "not in the configuration" }
 
         fileprivate var restraint: Restraint? {
-            if case .kept(_, _, let restraint) = self { restraint } else { nil }
+            if case .kept(_, let restraint) = self { restraint } else { nil }
         }
 
         /// - Throws: `Obstacle`.
@@ -96,11 +97,12 @@ extension HostNetwork {
             case .specification(let spec, let state):
                 if let obstacle = obstacles(to: spec, observed: observed).first { throw obstacle }
                 return state
-            case .kept(let spec, let state, let restraint):
+            case .kept(let goal, let restraint):
                 // Whom something stands in the way of has no network; the others keep theirs. Somebody else's link in the bridge's
                 // place is in everybody's way.
+                let state = try goal.state(for: observed.state.boundary)
                 var wanted = restraint.applied(to: state, observed.state)
-                for obstacle in obstacles(to: spec, observed: observed) {
+                for obstacle in obstacles(to: goal.spec, observed: observed) {
                     if case .bridgeNameTaken = obstacle { throw obstacle }
                     if let agent = obstacle.agent { wanted.cutOff(agent: agent, observed.state) }
                 }
@@ -138,7 +140,7 @@ extension HostNetwork {
                 changes.removeAll { held.contains(Quarrels.Subject($0)) }
             }
             if changes.isEmpty {
-                memory?.share(wanted)
+                if goal.restraint?.held.isEmpty ?? true { memory?.settle(wanted) }
                 break
             }
             if let port = observed.foreignOwner(besides: owner), changes.contains(where: \.needsTables) {

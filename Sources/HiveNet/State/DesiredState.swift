@@ -1,15 +1,47 @@
 extension NetworkState {
     /// Everything that a specification implies.
-    public init(_ spec: NetworkSpec) throws(KernelError) {
-        var rules: [String] = []
-        for table in Boundary.tables(for: spec) { rules += try TableText(table).lines }
+    public init(_ spec: NetworkSpec) throws(KernelError) { self.init(spec, boundary: try Boundary(spec)) }
+
+    init(_ spec: NetworkSpec, boundary: Boundary) {
         self.init(
             bridge: Bridge(spec),
             agents: Dictionary(uniqueKeysWithValues: spec.agents.map { ($0.name, Agent($0, spec)) }),
-            boundary: Boundary(
-                rules: rules,
-                elements: (spec.agents.flatMap { Boundary.elements(for: $0, spec) }
-                    + Boundary.policyElements(spec)).sorted()))
+            boundary: boundary)
+    }
+}
+
+extension Boundary {
+    init(_ spec: NetworkSpec) throws(KernelError) {
+        var rules: [String] = []
+        for table in Boundary.tables(for: spec) { rules += try TableText(table).lines }
+        self.init(
+            rules: rules,
+            elements: (spec.agents.flatMap { Boundary.elements(for: $0, spec) }
+                + Boundary.policyElements(spec)).sorted())
+    }
+
+    /// Stands for a boundary that is known to be just what is wanted: a thousand agents' elements are most of a hive, and need not
+    /// be kept to be compared with themselves.
+    static let asWanted = Boundary(rules: ["as wanted"], elements: [])
+}
+
+/// What a keeper wants, as little of it as it has to keep.
+final class Wanted {
+    let spec: NetworkSpec
+    /// With `Boundary.asWanted`.
+    let light: NetworkState
+
+    init(_ spec: NetworkSpec) {
+        self.spec = spec
+        light = NetworkState(spec, boundary: .asWanted)
+    }
+
+    /// - Parameter boundary: as it was observed.
+    func state(for boundary: Boundary?) throws(KernelError) -> NetworkState {
+        guard boundary != .asWanted else { return light }
+        var state = light
+        state.boundary = try Boundary(spec)
+        return state
     }
 }
 

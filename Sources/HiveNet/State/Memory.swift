@@ -49,17 +49,9 @@ final class Memory {
         }
     }
 
-    /// Says that what was read is what is wanted: then one of the two is kept in memory, not both.
-    func share(_ wanted: Boundary?) {
-        // (Elements that differ in when they expire are equal.)
-        if rules?.boundary == wanted, wanted?.elements.contains(where: { $0.expires != nil }) == false {
-            rules?.boundary = wanted
-        }
-    }
-
-    /// The same of what is in agents' namespaces, and of the neighbours.
-    func share(_ wanted: NetworkState) {
-        share(wanted.boundary)
+    /// Says that what was read is what is wanted: then it is kept in memory once, and not twice.
+    func settle(_ wanted: NetworkState) {
+        if wanted.boundary != nil { rules?.boundary = .asWanted }
         for (name, seen) in insides {
             guard let inside = seen.inside, let wanted = wanted.agents[name]?.inside, inside.inside == wanted
             else { continue }

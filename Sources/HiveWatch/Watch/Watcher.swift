@@ -68,6 +68,7 @@ public final class Watcher {
     public init(_ options: Options, say: @escaping (WatchEvent) -> Void) throws {
         self.options = options
         self.say = say
+        Self.keepMemoryTidy()
         signals = try Signals([SIGTERM, SIGINT, SIGHUP])
         try options.state.make()
         // Before anything of the kernel's is touched.
@@ -203,6 +204,15 @@ public final class Watcher {
         guard hasWorked, timeout != 0 else { return }
         hasWorked = false
         malloc_trim(0)
+        // Most of the program was for reading files and for setting up.
+        hive_forget_text()
+    }
+
+    /// Large lists come straight from the kernel and go back to it, instead of leaving holes among what stays. (By itself malloc(3)
+    /// takes the first one that is freed as a reason not to do so any more: M_MMAP_THRESHOLD in mallopt(3).)
+    private static func keepMemoryTidy() {
+        mallopt(M_MMAP_THRESHOLD, 64 << 10)
+        mallopt(M_ARENA_MAX, 1)
     }
 
     // MARK: Telling

@@ -20,7 +20,7 @@ extension Watcher {
         let lock = try lockState()
         defer { withExtendedLifetime(lock) {} }
         if hive.leasesChanged { try hive.leases.save(options.state) }
-        try keeper.want(spec)
+        keeper.want(spec)
         enter(hive, names)
         if !isComplete { refreshNames() }
     }
@@ -105,7 +105,7 @@ extension Watcher {
 
     /// Notes what is in force now.
     private func enter(_ hive: Hive, _ names: Names) {
-        self.hive = hive
+        self.hive = hive.withoutText
         self.names = names
         dueNames()
         openDrops()
