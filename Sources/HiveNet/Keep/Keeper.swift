@@ -94,6 +94,20 @@ public final class Keeper {
     public var quarantined: Set<String> { restraint.quarantined }
     private var restraint: Restraint { quarrels.restraint(agents: (spec?.agents ?? []).map(\.name)) }
 
+    /// What this process cannot hear of, in sentences.
+    public var limits: [String] {
+        var limits: [String] = []
+        if agentEvents == nil {
+            limits.append(
+                "changes inside agents' namespaces are not noticed at once: the capability CAP_NET_BROADCAST is missing"
+            )
+        }
+        if let problem = settings.problem {
+            limits.append("changes of some links' settings are not noticed at once: \(problem)")
+        }
+        return limits
+    }
+
     /// The boundary holds, as of the last look: nothing was left to be done.
     public private(set) var holds = false
 
@@ -126,12 +140,12 @@ public final class Keeper {
                 pace.hurry()
             }
         }
-        quarrels.forget()
         let applied = try network.converge(
             to: .specification(spec, desired),
             {
                 try prepare()
                 isPrepared = true
+                quarrels.forget()
             }, progress)
         learn(applied.observed)
         holds = true
@@ -153,15 +167,18 @@ public final class Keeper {
 
     /// What puts names to logged packets: agents as they are wanted, links as they were at the last look.
     public func dropNames() -> DropNames {
-        var names = knownDropNames ?? DropNames(elements: [], links: [:])
         if knownDropNames == nil {
-            names.look(
-                elements: spec.map { spec in spec.agents.flatMap { Boundary.elements(for: $0, spec) } } ?? [],
-                links: map.indexes)
+            knownDropNames = DropNames(elements: [], links: [:])
+            renewDropNames()
         }
-        return names
+        return knownDropNames ?? DropNames(elements: [], links: [:])
     }
-    func forgetDropNames() { knownDropNames = nil }
+    /// What names drops by has changed.
+    func renewDropNames() {
+        guard let spec else { return }
+        knownDropNames?.look(
+            elements: spec.agents.flatMap { Boundary.elements(for: $0, spec) }, links: map.indexes)
+    }
     /// Gives them back: they remember who listens on the host, for some seconds.
     public func keep(_ names: DropNames) { knownDropNames = names }
 
@@ -267,7 +284,7 @@ public final class Keeper {
         return try network.converge(to: .kept(wanted, restraint))
     }
 
-    /// Tries again later. Agents do not stay connected behind rules that may not be there.
+    /// Tries again later. Agents do not stay connected behind rules that may not be there; rules of our own are.
     private func give(up error: any Error, _ repair: inout Repair) {
         holds = false
         let words = "\(error)"
@@ -276,7 +293,7 @@ public final class Keeper {
         let delay = retry.map { min($0.delay * 2, Quarrels.longest) } ?? .milliseconds(250)
         retry = (delay, ContinuousClock.now + delay)
         network.memory = Memory()
-        if delay > .seconds(1) { network.lower(map.ports.keys) }
+        if delay > .seconds(1), !ownsTables { network.lower(map.ports.keys) }
     }
 }
 

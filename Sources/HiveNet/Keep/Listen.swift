@@ -39,9 +39,9 @@ struct KernelMap {
 extension Keeper {
     /// Notes where what is after a look.
     func learn(_ observed: NetworkObservation) {
-        let bridge = map.bridge
+        let (bridge, indexes) = (map.bridge, map.indexes)
         map = KernelMap(observed)
-        forgetDropNames()
+        if map.indexes != indexes { renewDropNames() }
         settings.follow(map.indexes)
         if map.bridge != bridge, let bridge = map.bridge {
             try? hostEvents.see(only: .notices(link: bridge))

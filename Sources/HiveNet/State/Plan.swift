@@ -155,7 +155,8 @@ private struct Planner {
 
     /// Why a pair has to go: for good, or to be made anew.
     private func reasonToRemove(_ port: Port, of agent: Agent, _ wanted: Agent?) -> String? {
-        guard let wanted, let wantedPort = wanted.port else { return unwanted }
+        guard let wanted else { return unwanted }
+        guard let wantedPort = wanted.port else { return "the agent is cut off" }
         if port.name != wantedPort.name { return "is to be called \(wantedPort.name)" }
         if agent.inside == nil, wanted.inside != nil {
             return "its other end is not in \(wanted.namespace?.path ?? "its namespace")"

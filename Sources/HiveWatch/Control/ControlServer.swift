@@ -48,7 +48,9 @@ final class ControlServer {
 
     /// What to wait for: descriptor and poll(2) events.
     var interests: [(descriptor: Int32, events: Int16)] {
-        [(listener.descriptor, Int16(POLLIN))] + connections.map { ($0.descriptor, $0.events) }
+        // (A negative one is passed over. Of somebody who has hung up the kernel would tell all the time.)
+        [(listener.descriptor, Int16(POLLIN))]
+            + connections.map { ($0.events == 0 ? -1 : $0.descriptor, $0.events) }
     }
 
     /// When somebody is to be cut off who has begun a request and does not end it.
@@ -65,6 +67,7 @@ final class ControlServer {
         for connection in connections {
             for line in connection.takeLines() { handle(connection, line) }
             connection.flush()
+            connection.endIfDone()
             if let deadline = connection.deadline, now >= deadline { connection.end() }
         }
         connections.removeAll(where: \.isOver)
@@ -145,8 +148,12 @@ final class ControlConnection {
             input.removeSubrange(...line)
             since = .now
         }
-        if isHalfClosed, lines.isEmpty, !isBusy, output.isEmpty, stream == nil { end() }
         return lines
+    }
+
+    /// Nothing more is to come, and nothing is owed.
+    fileprivate func endIfDone() {
+        if isHalfClosed, !isBusy, output.isEmpty, stream == nil, !hasMore { end() }
     }
 
     func send(_ bytes: [UInt8]) {

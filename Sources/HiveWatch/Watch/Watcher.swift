@@ -59,6 +59,8 @@ public final class Watcher {
     private var watchdogDue: ContinuousClock.Instant?
     private var isReady = false
     private var status = ""
+    /// What cannot be heard of, as far as it was told.
+    private var told: Set<String> = []
     /// Memory may be given back.
     var hasWorked = true
 
@@ -95,7 +97,8 @@ public final class Watcher {
         }
     }
 
-    private static func absolute(_ path: String) -> String {
+    /// A path as another process has to be told it.
+    public static func absolute(_ path: String) -> String {
         guard !path.hasPrefix("/") else { return path }
         let here = getcwd(nil, 0)
         defer { free(here) }
@@ -145,7 +148,9 @@ public final class Watcher {
             }
         }
         // The kernel first: what somebody has changed is put right before anything else.
-        while let repair = keeper.reconcile() {
+        // (Somebody who never stops does not keep everybody else waiting.)
+        for _ in 0..<8 {
+            guard let repair = keeper.reconcile() else { break }
             hasWorked = true
             report(repair)
         }
@@ -251,6 +256,7 @@ public final class Watcher {
     }
 
     private func report(_ repair: Repair) {
+        for words in keeper.limits where told.insert(words).inserted { tell(WatchEvent(.trouble, words)) }
         for event in WatchEvent.events(of: repair, hive: hive, isFirst: !isReady) { tell(event) }
         if isReady { repairs += repair.items.count }
         tellStatus()

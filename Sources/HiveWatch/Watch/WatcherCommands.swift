@@ -24,7 +24,7 @@ extension Watcher {
 
     /// Somebody who means another hive is not to change this one.
     private func check(_ request: ControlRequest) throws(WatchError) {
-        let (config, state) = (options.configPath, options.state.path)
+        let (config, state) = (Self.absolute(options.configPath), Self.absolute(options.state.path))
         guard request.config ?? config == config, request.state ?? state == state else {
             throw WatchError(
                 WatchError.unavailable,

@@ -41,12 +41,12 @@ extension ShownNetwork {
     // MARK: For people
 
     func lines(_ style: Style) -> [String] {
-        var lines = differences(style) + alarms(style)
+        var lines = differences(style) + alarms(style) + watcherTroubles(style)
         for caution in cautions { lines.append(style.paint("note: ", .notable) + Text.printable(caution)) }
         if !lines.isEmpty { lines.append("") }
         guard let bridge = network.bridge else {
             lines.append("no bridge\(network.boundary == nil ? ", no rules" : "")")
-            return lines + (network.agents.isEmpty ? [] : table(style)) + egress()
+            return lines + (network.agents.isEmpty ? [] : table(style)) + egress() + keeper()
         }
         let addresses = bridge.addresses4.map(\.description) + bridge.addresses6.map(\.description)
         lines.append(
@@ -54,7 +54,36 @@ extension ShownNetwork {
         )
         if network.boundary == nil { lines.append(style.paint("no rules: nothing is denied", .bad)) }
         lines.append("")
-        return lines + table(style) + egress()
+        return lines + table(style) + egress() + keeper()
+    }
+
+    /// What of the watcher's state somebody should know.
+    private func watcherTroubles(_ style: Style) -> [String] {
+        guard let watcher else { return [] }
+        var lines: [String] = []
+        if !watcher.holds { lines.append("the watcher has not yet put everything right") }
+        if !watcher.quarantined.isEmpty {
+            lines.append(
+                "cut off, since somebody keeps undoing repairs: \(watcher.quarantined.joined(separator: ", ")); "
+                    + "'hivectl net events' tells more")
+        }
+        if let refused = watcher.refused {
+            lines.append("the configuration was refused, and the one before is in force: \(refused)")
+        }
+        return lines.map { style.paint("WATCHER", .bad) + ": " + Text.printable($0) }
+    }
+
+    /// Who keeps the network.
+    private func keeper() -> [String] {
+        guard let watcher else { return [] }
+        let tables = watcher.ownsTables ? "; nobody else can change the tables" : ""
+        var lines = [
+            "",
+            "Kept by process \(watcher.process) since \(ShownName.time(Int64(watcher.since))); "
+                + "repairs so far: \(watcher.repairs)\(tables).",
+        ]
+        if let roster = watcher.roster { lines.append("Roster: \(Text.printable(roster)).") }
+        return lines
     }
 
     /// The policies that are more than a word, and the names in them.

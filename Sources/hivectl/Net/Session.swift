@@ -147,8 +147,8 @@ struct Session {
         _ fill: (inout ControlRequest) -> Void = { _ in }
     ) throws -> ControlAnswer {
         var request = ControlRequest(verb)
-        request.config = configPath
-        request.state = state.path
+        request.config = Watcher.absolute(configPath)
+        request.state = Watcher.absolute(state.path)
         fill(&request)
         let answer = try watcher.ask(request)
         for note in answer.notes ?? [] { console.note("hivectl: \(note)") }
