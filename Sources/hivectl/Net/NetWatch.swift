@@ -23,8 +23,7 @@ extension Hivectl {
             "share-tables", "leave the tables to everybody, and repair them, as with older kernels")
         command.exit(.ok, "ended by SIGTERM or SIGINT")
         command.usualExits()
-        command.example("By hand", "hivectl net watch")
-        command.example("As a service", "systemctl enable --now hive-net")
+        command.example("In the foreground; packaging/hive-net.service is for systemd", "hivectl net watch")
         command.action = { values, console in
             let session = try Session(values, global, console)
             var options = Watcher.Options(
