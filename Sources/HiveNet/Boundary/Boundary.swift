@@ -273,6 +273,9 @@ public struct Boundary: Codable, Equatable, Sendable {
         }
     }
 
+    /// What the comments of rules begin with that only log.
+    static let logComment = "some of it to the log"
+
     /// What is about to be dropped goes to the log, so much of it a second: of every agent by itself, so that none of them
     /// keeps another's packets out of it, and of everybody else together.
     /// - Parameters:
@@ -283,14 +286,14 @@ public struct Boundary: Codable, Equatable, Sendable {
     ) -> [Rule] {
         guard let group = spec.logGroup else { return [] }
         let log = Match.log(reason, group)
-        return (agents.map { [Rule("some of it to the log: an agent's", $0, log)] } ?? [])
-            + [Rule("some of it to the log", others, .logLimit, log)]
+        return (agents.map { [Rule("\(logComment): an agent's", $0, log)] } ?? [])
+            + [Rule(logComment, others, .logLimit, log)]
     }
 
     /// Whether what is dropped goes to that group: by the rule of one reason, as all of them are made together.
     func logs(to group: UInt16) throws(KernelError) -> Bool {
         let table = Table(family: .inet, name: Self.tableName)
-        let rule = Rule("some of it to the log", .logLimit, .log("local", group))
+        let rule = Rule(Self.logComment, .logLimit, .log("local", group))
         let line = TableText.rule(try RuleObject.make(rule, chain: "denied_local", in: table))
         return rules.contains("rule \(table.label) denied_local: \(line)")
     }

@@ -280,7 +280,8 @@ struct NetlinkSocket: ~Copyable {
         _ operation: @autoclosure () -> String, _ body: (Message) throws(KernelError) -> Void
     ) throws(KernelError) -> Bool {
         guard isReadable else { return false }
-        try receive(operation(), body)
+        // What is behind an error is not the rest of a dump that nobody wants, but what there was room for.
+        try take(operation(), body)
         return true
     }
 
@@ -305,13 +306,19 @@ struct NetlinkSocket: ~Copyable {
         _ operation: @autoclosure () -> String, _ body: (Message) throws(KernelError) -> Void
     ) throws(KernelError) {
         do throws(KernelError) {
-            try NetlinkSocket.messages(
-                in: UnsafeRawBufferPointer(start: receiveBuffer.start, count: datagram(operation)),
-                for: portID, receiveBuffer, operation, body)
+            try take(operation(), body)
         } catch {
             drain()
             throw error
         }
+    }
+
+    private func take(
+        _ operation: @autoclosure () -> String, _ body: (Message) throws(KernelError) -> Void
+    ) throws(KernelError) {
+        try NetlinkSocket.messages(
+            in: UnsafeRawBufferPointer(start: receiveBuffer.start, count: datagram(operation)),
+            for: portID, receiveBuffer, operation, body)
     }
 
     /// Reads one datagram into the buffer.

@@ -141,7 +141,8 @@ struct Trail {
         case .policy: step.words = "policy"
         case .ending: step.words = "end of the chain"
         }
-        steps.append(step)
+        // Whether one is met depends on how much was logged just before, and decides nothing.
+        if step.rule?.hasPrefix(Boundary.logComment) != true { steps.append(step) }
         switch event.verdict {
         case .goto(let target), .jump(let target): lead = (event, target)
         case .drop, .queue, .stolen: stop = stop(event, key, table, entry)
