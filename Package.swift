@@ -34,7 +34,10 @@ let package = Package(
             name: "HiveCommandTests", dependencies: ["HiveCommand", "hivectl"], exclude: ["Help"],
             swiftSettings: settings),
         .testTarget(
-            name: "FuzzTests", dependencies: ["HiveCore", "HiveNet", "CNetlink", "CNftables"],
+            name: "HiveWatchTests", dependencies: ["HiveCore", "HiveNet", "HiveWatch"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["HiveCore", "HiveNet", "HiveWatch", "CNetlink", "CNftables"],
             exclude: ["Entry.swift"], swiftSettings: settings),
         .testTarget(
             name: "NetnsTests", dependencies: ["HiveCore", "HiveNet", "CNetlink"], swiftSettings: settings),
@@ -48,6 +51,6 @@ if Context.environment["HIVE_FUZZ"] != nil {
     package.targets.removeAll { $0.type == .test || $0.type == .executable }
     package.targets.append(
         .target(
-            name: "HiveFuzz", dependencies: ["HiveCore", "HiveNet", "CNetlink", "CNftables"],
+            name: "HiveFuzz", dependencies: ["HiveCore", "HiveNet", "HiveWatch", "CNetlink", "CNftables"],
             path: "Tests/FuzzTests", exclude: ["CorpusTests.swift"], swiftSettings: settings))
 }

@@ -56,7 +56,7 @@ extension Target {
     }()
 
     /// Takes a datagram apart as a socket does, from memory of exactly its size.
-    private static func messages(
+    static func messages(
         _ datagram: [UInt8], _ body: (NetlinkSocket.Message) throws(KernelError) -> Void
     ) throws {
         // (Of a size that the kernel never exceeds.)

@@ -7,7 +7,8 @@ struct Target: Sendable {
 
     /// All of them. Whatever else comes to read foreign bytes is added here, with a few real inputs in its corpus.
     static let all: [Target] = [
-        netlink, configuration, agent, leases, names, rosterFile, roster, dns,
+        netlink, configuration, agent, leases, names, rosterFile, roster, dns, notices, nflog, control,
+        inotify,
     ]
 
     struct Wrong: Error, CustomStringConvertible {

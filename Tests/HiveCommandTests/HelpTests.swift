@@ -8,7 +8,8 @@ import Testing
 /// `HIVE_RECORD_HELP=1 swift test --filter HelpTests` writes the files anew.
 @Suite struct HelpTests {
     static let commands = [
-        "", "net", "net show", "net plan", "net apply", "net verify", "net why", "net drops", "net down", "net add",
+        "", "net", "net show", "net plan", "net apply", "net watch", "net events", "net verify", "net why",
+        "net drops", "net down", "net add",
         "net rm", "help",
     ]
 

@@ -41,7 +41,7 @@ public struct HiveError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// A text of unknown origin between quotes, safe to print on a terminal: control characters and those that turn
 /// the direction of writing are spelled out, and what is very long is cut.
-func quoted(_ text: String) -> String {
+package func quoted(_ text: String) -> String {
     let limit = 80
     var result = "\""
     for scalar in text.unicodeScalars.prefix(limit) {

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import HiveCore
 
 /// One line from whoever asks the watcher for something. Unknown keys are passed over.
 public struct ControlRequest: Codable, Sendable {
@@ -46,13 +47,13 @@ public struct ControlRequest: Codable, Sendable {
         guard Verb(rawValue: envelope.cmd) != nil else {
             let known = Verb.allCases.map(\.rawValue).joined(separator: ", ")
             throw WatchError(
-                WatchError.usage, "there is no command \"\(envelope.cmd.prefix(40))\"; there are \(known)")
+                WatchError.usage, "there is no command \(quoted(envelope.cmd)); there are \(known)")
         }
         do {
             self = try JSONDecoder().decode(Self.self, from: data)
         } catch let DecodingError.typeMismatch(_, context) {
             let key = context.codingPath.last?.stringValue ?? ""
-            throw WatchError(WatchError.usage, "the value of \"\(key)\" is of the wrong type")
+            throw WatchError(WatchError.usage, "the value of \(quoted(key)) is of the wrong type")
         } catch {
             throw WatchError(WatchError.usage, "the request cannot be read")
         }

@@ -1,0 +1,171 @@
+import Foundation
+import Glibc
+import Testing
+
+@testable import HiveWatch
+
+/// The control socket's server with clients of all manners.
+@Suite struct ControlServerTests {
+    private let scratch: Scratch
+    private let path: String
+    private let server: ControlServer
+
+    init() throws {
+        scratch = try Scratch()
+        path = "\(scratch.path)/run/net.sock"
+        server = try ControlServer(path: path, group: nil)
+    }
+
+    private func client() throws -> UnixSocket {
+        let socket = try UnixSocket(isBlocking: true)
+        #expect(try socket.connect(to: path) == 0)
+        var patience = timeval(tv_sec: 5, tv_usec: 0)
+        setsockopt(
+            socket.descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        return socket
+    }
+
+    private func send(_ text: String, _ socket: UnixSocket) {
+        let bytes = Array(text.utf8)
+        #expect(bytes.withUnsafeBytes { socket.write($0) } == bytes.count)
+    }
+
+    private func receive(_ socket: UnixSocket) -> String {
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        let count = bytes.withUnsafeMutableBytes { socket.read(into: $0) }
+        return count < 0 ? "errno \(errno)" : String(decoding: bytes[..<count], as: UTF8.self)
+    }
+
+    /// Serves as often as there is something, and answers every line with itself.
+    private func serve(times: Int = 5) -> [String] {
+        var lines: [String] = []
+        for _ in 0..<times {
+            server.serve { connection, line in
+                lines.append(String(decoding: line, as: UTF8.self))
+                connection.send(line + [UInt8(ascii: "\n")])
+            }
+        }
+        return lines
+    }
+
+    @Test func theSocketIsForItsOwnerAlone() throws {
+        var status = stat()
+        #expect(lstat(path, &status) == 0)
+        #expect(status.st_mode & S_IFMT == S_IFSOCK && status.st_mode & 0o777 == 0o600)
+        #expect(stat("\(scratch.path)/run", &status) == 0 && status.st_mode & 0o777 == 0o755)
+    }
+
+    @Test func aDirectoryThatOthersCanWriteToIsRefused() throws {
+        let place = "\(scratch.path)/open"
+        #expect(mkdir(place, 0o777) == 0 && chmod(place, 0o777) == 0)
+        #expect(throws: WatchError.self) { try ControlServer(path: "\(place)/net.sock", group: nil) }
+        #expect(chmod(place, 0o755) == 0)
+        #expect(throws: Never.self) { try ControlServer(path: "\(place)/net.sock", group: nil) }
+    }
+
+    @Test func linesComeWholeAndOneAfterTheOther() throws {
+        let client = try client()
+        send("ha", client)
+        #expect(serve().isEmpty)
+        send("lf\none\n\ntwo\nthr", client)
+        #expect(serve() == ["half", "one", "two"])
+        #expect(receive(client) == "half\none\ntwo\n")
+        send("ee\n", client)
+        #expect(serve() == ["three"])
+    }
+
+    /// While an answer is owed, the next request waits.
+    @Test func aRequestWaitsForTheAnswerBeforeIt() throws {
+        let client = try client()
+        send("one\ntwo\n", client)
+        var held: ControlConnection?
+        server.serve { connection, _ in
+            connection.isBusy = true
+            held = connection
+        }
+        #expect(held != nil && serve().isEmpty)
+        held?.isBusy = false
+        #expect(serve() == ["two"])
+    }
+
+    @Test func aLineWithoutEndIsTheEnd() throws {
+        let client = try client()
+        _ = serve()
+        #expect(server.connections.count == 1)
+        let flags = fcntl(client.descriptor, F_GETFL)
+        _ = fcntl(client.descriptor, F_SETFL, flags | O_NONBLOCK)
+        let chunk = [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 16)
+        for _ in 0..<200 where !server.connections.isEmpty {
+            _ = chunk.withUnsafeBytes { client.write($0) }
+            _ = serve(times: 1)
+        }
+        _ = serve()
+        #expect(server.connections.isEmpty)
+    }
+
+    @Test func whoHangsUpIsForgotten() throws {
+        do {
+            let client = try client()
+            send("bye\n", client)
+        }
+        #expect(serve() == ["bye"])
+        #expect(server.connections.isEmpty)
+    }
+
+    /// Somebody who only listens still gets the answer.
+    @Test func whoHasSaidAllGetsTheAnswer() throws {
+        let client = try client()
+        send("last\n", client)
+        shutdown(client.descriptor, Int32(SHUT_WR))
+        #expect(serve() == ["last"])
+        #expect(receive(client) == "last\n" && receive(client) == "")
+    }
+
+    @Test func moreThanEnoughAreTurnedAway() throws {
+        let clients = try (0..<ControlServer.mostConnections).map { _ in try client() }
+        _ = serve()
+        #expect(server.connections.count == ControlServer.mostConnections)
+        let late = try client()
+        _ = serve()
+        #expect(server.connections.count == ControlServer.mostConnections && receive(late) == "")
+        withExtendedLifetime(clients) {}
+    }
+
+    /// A stream's reader that does not read loses lines, and is told how many; nobody else waits.
+    @Test func aSlowReaderOfAStreamLosesLines() throws {
+        let client = try client()
+        send("x\n", client)
+        var reader: ControlConnection?
+        server.serve { connection, _ in
+            connection.stream = .events
+            reader = connection
+        }
+        let line = [UInt8](repeating: UInt8(ascii: "e"), count: 1023) + [UInt8(ascii: "\n")]
+        let most = ControlConnection.mostOutput / 1024
+        for _ in 0..<(3 * most) { reader?.send(streamed: line) { Array("lost \($0)\n".utf8) } }
+        var text = ""
+        // What was kept for it is bounded, and when it reads again it is told.
+        while text.utf8.count < (most / 2) * 1024 {
+            text += receive(client)
+            server.serve { _, _ in }
+        }
+        for _ in 0..<64 where !text.contains("lost ") {
+            reader?.send(streamed: line) { Array("lost \($0)\n".utf8) }
+            text += receive(client)
+        }
+        #expect(text.contains("lost "))
+        #expect(text.utf8.count < 3 * most * 1024)
+    }
+
+    @Test func whoBeginsAndDoesNotEndIsCutOff() throws {
+        let client = try client()
+        send("half", client)
+        _ = serve()
+        let connection = try #require(server.connections.first)
+        let deadline = try #require(connection.deadline)
+        #expect(deadline <= .now + ControlConnection.patience)
+        // On our turn nobody is cut off.
+        connection.isBusy = true
+        #expect(connection.deadline == nil)
+    }
+}
