@@ -164,10 +164,14 @@ extension Watcher {
     private func drops(_ connection: ControlConnection, _ request: ControlRequest) throws {
         if let agent = request.name, hive?.agents.contains(where: { $0.name == agent }) != true {
             let known = hive?.agents.map(\.name) ?? []
-            let hint = nearest(to: agent, among: known).map { "; did you mean '\($0)'?" } ?? ""
-            throw WatchError(WatchError.usage, "there is no agent '\(agent)'\(hint)")
+            let hint = nearest(to: agent, among: known).map { " Did you mean '\($0)'?" } ?? ""
+            throw Explanation.Thrown(
+                Explanation(WatchError.usage, ["There is no agent '\(agent)'.\(hint)"]))
         }
-        if let problem = drops.problem { throw WatchError(WatchError.unavailable, problem) }
+        if let problem = drops.problem {
+            let isWanted = hive?.configuration.network.logGroup != nil
+            throw WatchError(isWanted ? WatchError.unavailable : WatchError.configuration, problem)
+        }
         answer(connection, ControlAnswer(ok: true))
         let past = drops.history.drops(of: request.name).suffix(max(0, request.last ?? .max))
         for drop in past { connection.send(try drop.line()) }
