@@ -66,8 +66,9 @@ extension Watcher {
         connection.isBusy = true
         withNames(of: hive) { [unowned self] names in
             do {
-                let spec = try hive.spec(names: names.usable(at: Hive.now))
-                let second = try apply(hive, spec)
+                // Of what is in force now: somebody may have added or removed agents meanwhile.
+                let now = self.hive ?? hive
+                let second = try apply(now, try now.spec(names: names.usable(at: Hive.now)))
                 finish(connection, hive, first.changes + second.changes, second.observed)
             } catch {
                 refuse(connection, error)
