@@ -114,6 +114,17 @@ public struct Names: Equatable, Sendable {
         }
     }
 
+    // MARK: Putting together
+
+    /// Takes what others have found meanwhile: of each name the latest that was heard. Nothing is forgotten.
+    ///
+    /// Two may ask at the same time, and the one who began first, when no name server answered, be done last.
+    public mutating func merge(_ other: Names, at now: Int64) {
+        for (name, entry) in other.entries {
+            entries[name] = entries[name].map { Entry.latest($0, entry, at: now) } ?? entry
+        }
+    }
+
     // MARK: Telling
 
     /// A sentence for each name with trouble, in the order of the names.
@@ -135,6 +146,24 @@ public struct Names: Equatable, Sendable {
             case .failed: return "\(name) cannot be looked up, and reaches nothing: \(problem.reason)."
             }
         }
+    }
+}
+
+extension Names.Entry {
+    /// When that was asked for. What is of a time to come, since the clock was put back, is older than everything.
+    private func asked(at now: Int64) -> Int64 {
+        let when = max(resolved?.resolved ?? .min, problem?.when ?? .min)
+        return when > now ? .min : when
+    }
+
+    fileprivate static func latest(_ known: Self, _ found: Self, at now: Int64) -> Self {
+        let (older, newer) =
+            found.asked(at: now) < known.asked(at: now) ? (found, known) : (known, found)
+        // A later failure does not take away what an earlier answer has brought.
+        guard newer.problem?.kind == .failed, let before = older.resolved, before.isUsable(at: now),
+            before.resolved >= newer.resolved?.resolved ?? .min
+        else { return newer }
+        return Self(resolved: before, problem: newer.problem)
     }
 }
 

@@ -184,7 +184,15 @@ public final class Keeper {
 
     /// What would be changed to make another specification so. Changes nothing.
     public func plan(_ spec: NetworkSpec) throws -> (changes: [Change], observed: NetworkObservation) {
-        let observed = try observe()
+        // By what is asked for: there an agent may live in another namespace, which is no obstacle unless somebody looks. What is
+        // remembered stays that of what is kept.
+        let memory = network.memory
+        defer {
+            network.memory = memory
+            network.memory?.rules = nil
+        }
+        network.memory?.rules = nil
+        let observed = try network.observe(spec)
         if let obstacle = obstacles(to: spec, observed: observed).first { throw obstacle }
         return (
             HiveNet.plan(desired: try NetworkState(spec), observed: observed, owner: network.owner), observed

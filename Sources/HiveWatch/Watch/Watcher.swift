@@ -97,12 +97,16 @@ public final class Watcher {
         }
     }
 
-    /// A path as another process has to be told it.
+    /// A path as another process has to be told it, however it was written: without `.` and doubled slashes. (What `..` leads to is a
+    /// matter of symbolic links.)
     public static func absolute(_ path: String) -> String {
-        guard !path.hasPrefix("/") else { return path }
-        let here = getcwd(nil, 0)
-        defer { free(here) }
-        return (here.map { String(cString: $0) } ?? "") + "/" + path
+        var whole = path
+        if !path.hasPrefix("/") {
+            let here = getcwd(nil, 0)
+            defer { free(here) }
+            whole = (here.map { String(cString: $0) } ?? "") + "/" + path
+        }
+        return "/" + whole.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
     }
 
     // MARK: Running

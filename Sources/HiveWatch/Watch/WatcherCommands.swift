@@ -66,8 +66,9 @@ extension Watcher {
         connection.isBusy = true
         withNames(of: hive) { [unowned self] names in
             do {
-                let spec = try hive.spec(names: names.usable(at: Hive.now))
-                let second = try apply(hive, spec)
+                // Of what is in force now: somebody may have added or removed agents meanwhile.
+                let now = self.hive ?? hive
+                let second = try apply(now, try now.spec(names: names.usable(at: Hive.now)))
                 finish(connection, hive, first.changes + second.changes, second.observed)
             } catch {
                 refuse(connection, error)
@@ -164,10 +165,14 @@ extension Watcher {
     private func drops(_ connection: ControlConnection, _ request: ControlRequest) throws {
         if let agent = request.name, hive?.agents.contains(where: { $0.name == agent }) != true {
             let known = hive?.agents.map(\.name) ?? []
-            let hint = nearest(to: agent, among: known).map { "; did you mean '\($0)'?" } ?? ""
-            throw WatchError(WatchError.usage, "there is no agent '\(agent)'\(hint)")
+            let hint = nearest(to: agent, among: known).map { " Did you mean '\($0)'?" } ?? ""
+            throw Explanation.Thrown(
+                Explanation(WatchError.usage, ["There is no agent '\(agent)'.\(hint)"]))
         }
-        if let problem = drops.problem { throw WatchError(WatchError.unavailable, problem) }
+        if let problem = drops.problem {
+            let isWanted = hive?.configuration.network.logGroup != nil
+            throw WatchError(isWanted ? WatchError.unavailable : WatchError.configuration, problem)
+        }
         answer(connection, ControlAnswer(ok: true))
         let past = drops.history.drops(of: request.name).suffix(max(0, request.last ?? .max))
         for drop in past { connection.send(try drop.line()) }

@@ -61,20 +61,21 @@ extension Watcher {
         for packet in reading.packets {
             let drop = names.name(packet)
             if let event = drops.add(drop) { tell(event) }
-            stream(drop)
+            stream(drop) { agent in agent.map(drop.concerns(agent:)) ?? true }
         }
         keeper.keep(names)
+        // Nobody knows whose they were.
+        if reading.lost > 0 { stream(LostDrops(lost: reading.lost)) { _ in true } }
     }
 
-    private func stream(_ drop: Drop) {
+    /// - Parameter concerns: whoever follows that agent; nil: all of them.
+    private func stream(_ item: some Encodable, concerns: (_ agent: String?) -> Bool) {
         guard
             server.connections.contains(where: { if case .drops = $0.stream { true } else { false } }),
-            let line = try? drop.line()
+            let line = try? item.line()
         else { return }
         for connection in server.connections {
-            guard case .drops(let agent) = connection.stream, agent.map(drop.concerns(agent:)) ?? true else {
-                continue
-            }
+            guard case .drops(let agent) = connection.stream, concerns(agent) else { continue }
             connection.send(streamed: line) { count in
                 (try? LostDrops(lost: UInt64(count)).line()) ?? []
             }

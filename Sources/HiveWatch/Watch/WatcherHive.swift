@@ -12,9 +12,12 @@ extension Watcher {
 
     /// Reads the files for the first time, and has their network kept. What stands in an agent's way keeps nobody else from it.
     func begin() throws {
-        let known = try? Roster.load(options.state)
-        let hive = try load(roster: known?.names ?? [])
-        follow(hive.configuration.roster, known: known ?? Roster())
+        // What it remembers of a roster cannot be read: then it does not begin, since it would take all of these agents' network.
+        let hive = try Hive.load(
+            configPath: options.configPath, explicit: options.isExplicit, stateDirectory: options.state,
+            canBeEmpty: true)
+        let known = hive.configuration.roster == nil ? Roster() : try Roster.load(options.state)
+        follow(hive.configuration.roster, known: known)
         let (names, isComplete) = hive.review(self.names)
         let spec = try hive.spec(names: names.usable(at: Hive.now))
         let lock = try lockState()
@@ -153,15 +156,16 @@ extension Watcher {
     func take(_ found: Names, _ number: Int) {
         guard let body = waiting.removeValue(forKey: number) else { return }
         hasWorked = true
-        if found != names {
-            names = found
+        let before = names
+        names.merge(found, at: Hive.now)
+        if names != before {
             if let lock = try? lockState() {
                 // Not to know them after a restart is no reason not to use them now.
                 try? names.save(options.state)
                 withExtendedLifetime(lock) {}
             }
         }
-        body(found)
+        body(names)
         dueNames()
     }
 

@@ -101,8 +101,9 @@ extension Watcher {
             roster.follower.take(failure: words, at: now)
         default: return
         }
-        if !before.isLike(roster.follower.state) { tell(WatchEvent(.roster, roster.sentence)) }
+        // First what follows from it: the sentence counts the agents that are in force.
         rosterChanged()
+        if !before.isLike(roster.follower.state) { tell(WatchEvent(.roster, roster.sentence)) }
     }
 
     /// Has the network follow the roster, where it has changed.

@@ -2,22 +2,26 @@ import FoundationEssentials
 import HiveCommand
 import HiveCore
 import HiveNet
+import HiveWatch
 
 extension Hivectl {
     static func netDrops(_ global: GlobalOptions) -> Command {
         var command = Command("drops", "Show the packets that the boundary drops")
         command.discussion = """
-            A line for every packet: when, whose, why, and from where to where. With --follow, those that are \
-            dropped from now on, until Ctrl-C. Only so many go to this log, of every agent 5 a second and 10 \
-            at once besides: 'hivectl net show' counts them all. The kernel hands them to one program at a \
-            time, by the group of nfnetlink_log that the configuration names (network.logGroup).
+            A line for every packet: when, whose, why, and from where to where. The watcher remembers the last \
+            1024. With --follow, those that are dropped from now on, until Ctrl-C; that needs no watcher. Only \
+            so many go to this log, of every agent 5 a second and 10 at once besides: 'hivectl net show' \
+            counts them all. The kernel hands them to one program at a time, by the group of nfnetlink_log \
+            that the configuration names (network.logGroup): to the watcher, where one runs, which passes them \
+            on to as many as ask.
             """
         let name = command.optionalArgument("NAME", .text, "only what this agent sends, or is sent")
         let follow = command.flag("follow", short: "f", "print what is dropped from now on, as it comes")
-        let count = command.option("count", "N", .integer(1...Int(Int32.max)), "end after N lines")
+        let count = command.option(
+            "count", "N", .integer(1...Int(Int32.max)), "end after N lines; without --follow, the last N")
         let json = command.flag("json", "print JSON, an object a line; its schema is stable (docs/json.md)")
         command.exit(.ok, "shown")
-        command.usualExits(unavailable: "without --follow; somebody else reads the log")
+        command.usualExits(unavailable: "without --follow and without a watcher; somebody else reads the log")
         command.example("What one agent tries, as it does", "hivectl net drops alpha --follow")
         command.example(
             "Who tries a service of the host's",
@@ -39,6 +43,7 @@ extension Hivectl {
     }
 
     private static func drops(_ session: Session, _ options: FollowOptions) throws -> ExitCode {
+        if let watcher = try session.watcher() { return try drops(of: watcher, session, options) }
         let group = try logGroup(session)
         var network = try HostNetwork()
         let names = try network.dropNames()
@@ -57,6 +62,38 @@ extension Hivectl {
         session.console.remark("Following group \(group) of nfnetlink_log; Ctrl-C ends.")
         try followDrops(
             log, &network, names, options, DropPrinter(session.console, json: options.json))
+        return .ok
+    }
+
+    /// What the watcher has read, and reads: the kernel gives it to nobody else meanwhile.
+    private static func drops(
+        of watcher: ControlClient, _ session: Session, _ options: FollowOptions
+    ) throws -> ExitCode {
+        _ = try session.ask(watcher, .drops) {
+            $0.name = options.agent
+            $0.follow = options.follows
+            // From now on means the same with a watcher as without.
+            $0.last = options.follows ? 0 : options.count
+        }
+        if options.follows { session.console.remark("Following what the watcher reads; Ctrl-C ends.") }
+        let printer = DropPrinter(session.console, json: options.json)
+        let decoder = JSONDecoder()
+        var left = options.count ?? Int.max
+        while left > 0, printer.isHeard, let line = try watcher.next() {
+            let data = Data(line)
+            if let lost = try? decoder.decode(LostDrops.self, from: data) {
+                try printer.print(lost: lost.lost)
+                continue
+            }
+            guard let drop = try? decoder.decode(Drop.self, from: data) else {
+                throw Failure(.unavailable, "What the watcher says of a packet cannot be understood.")
+            }
+            try printer.print(drop)
+            left -= 1
+        }
+        if options.follows, left > 0, printer.isHeard {
+            session.console.note("hivectl: The watcher has ended.")
+        }
         return .ok
     }
 
@@ -152,11 +189,6 @@ struct DropPrinter {
                 "hivectl: \(lost) more \(lost == 1 ? "was" : "were") lost before they could be read.")
         }
     }
-}
-
-/// A line between the others, in JSON.
-private struct LostDrops: Encodable {
-    let lost: UInt64
 }
 
 extension Encodable {
