@@ -65,6 +65,7 @@ final class ControlServer {
         for connection in connections {
             for line in connection.takeLines() { handle(connection, line) }
             connection.flush()
+            connection.endIfDone()
             if let deadline = connection.deadline, now >= deadline { connection.end() }
         }
         connections.removeAll(where: \.isOver)
@@ -145,8 +146,13 @@ final class ControlConnection {
             input.removeSubrange(...line)
             since = .now
         }
-        if isHalfClosed, lines.isEmpty, !isBusy, output.isEmpty, stream == nil { end() }
         return lines
+    }
+
+    /// Nothing more comes, and nothing more is to be sent. (Nothing would wake us to see it later.)
+    fileprivate func endIfDone() {
+        let hasLine = input.contains(UInt8(ascii: "\n"))
+        if isHalfClosed, !hasLine, !isBusy, output.isEmpty, stream == nil { end() }
     }
 
     func send(_ bytes: [UInt8]) {
