@@ -34,9 +34,9 @@ final class Watched {
     private(set) var events: [Event] = []
 
     /// Starts it, and waits until nothing is left to be done.
-    init(_ lab: Lab) throws {
+    init(_ lab: Lab, _ options: String...) throws {
         self.lab = lab
-        let process = try Self.start(lab)
+        let process = try Self.start(lab, options)
         self.process = process
         var line: ControlLine?
         try wait(seconds: 30) {
@@ -52,8 +52,8 @@ final class Watched {
         try converge()
     }
 
-    static func start(_ lab: Lab) throws -> Command.Process {
-        try lab.background(Lab.commandLine(["net", "watch"]))
+    static func start(_ lab: Lab, _ options: [String] = []) throws -> Command.Process {
+        try lab.background(Lab.commandLine(["net", "watch"] + options))
     }
 
     deinit { process.end() }
