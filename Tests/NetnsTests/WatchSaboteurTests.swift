@@ -85,7 +85,7 @@ import Testing
                 + "p95 \(late) ms, max \(most) ms; \(watch.events.filter { $0.kind == "quarantined" }.count) quarantines"
         )
         #expect(median < 100)
-        #expect(most < 5000)
+        #expect(most < 1000)
     }
 
     /// The control: nobody watches, and both layers are gone.
