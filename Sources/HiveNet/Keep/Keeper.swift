@@ -44,7 +44,12 @@ public final class Keeper {
     /// - Parameters:
     ///   - keeping: whether the tables are to be this process's own.
     ///   - room: how many octets of notices may wait for us.
-    public init(keeping: TableKeeping = .owned, room: Int32 = Keeper.room) throws(KernelError) {
+    public convenience init(keeping: TableKeeping = .owned, room: Int32 = Keeper.room) throws(KernelError) {
+        try self.init(keeping: keeping, room: room, faults: nil)
+    }
+
+    /// - Parameter faults: of the sockets that look and repair.
+    init(keeping: TableKeeping, room: Int32, faults: (any TransportFaults)?) throws(KernelError) {
         // Before anything is looked at: what changes afterwards is heard of.
         let buffer = NetlinkSocket.ReceiveBuffer()
         hostEvents = try EventSocket(
@@ -63,7 +68,7 @@ public final class Keeper {
         namespaces = try FileWatch()
         // A namespace's file is a mount; proc_pid_mountinfo(5) says how to hear of those.
         mounts = try Descriptor(path: "/proc/thread-self/mountinfo", flags: O_RDONLY, "watch the mounts")
-        network = try HostNetwork(keeping: keeping)
+        network = try HostNetwork(keeping: keeping, faults: faults)
         network.memory = Memory()
     }
 

@@ -44,15 +44,24 @@ struct Quarrels {
     private var repairs: [Subject: [Instant]] = [:]
     /// How often a link that had been put down was found up again.
     private var raised: [String: Int] = [:]
+    /// Agents whose quarantine has ended since the last look; nil: everybody's. That they are connected again then is no repair: what
+    /// it undoes was our own work.
+    private var freed: Set<String?> = []
 
     /// Notes what was repaired.
     /// - Returns: what has become a quarrel by it, or goes on being one.
     mutating func note(_ changes: [Change], by who: (Change) -> Actor?, at now: Instant) -> [Subject] {
         var fought: [Subject] = []
+        defer { freed = [] }
         for change in changes {
-            if case .lower(let agent) = change.step, isQuarantined(agent, at: now) {
+            switch change.step {
+            case .lower(let agent) where isQuarantined(agent, at: now):
                 raised[agent, default: 0] += 1
                 continue
+            case .raise(let agent) where isFreed(agent), .makeLink(let agent) where isFreed(agent): continue
+            // (It is taken from somebody who is cut off.)
+            case .removeLink where change.agent.map { isQuarantined($0, at: now) } ?? false: continue
+            default: break
             }
             let subject = Subject(change)
             let actor = who(change)
@@ -98,6 +107,7 @@ struct Quarrels {
             if !quarrel.isOnTrial, now >= quarrel.until {
                 quarrels[subject]?.isOnTrial = true
                 tried.append(subject)
+                if subject.agent != nil || subject.weakens { freed.insert(subject.agent) }
             } else if quarrel.isOnTrial, now >= quarrel.until + max(quarrel.delay, Self.window) {
                 quarrels[subject] = nil
                 over.append(subject)
@@ -136,6 +146,8 @@ struct Quarrels {
             !quarrel.isOnTrial && (subject.agent == agent || subject.agent == nil && subject.weakens)
         }
     }
+
+    private func isFreed(_ agent: String) -> Bool { freed.contains(agent) || freed.contains(nil) }
 
     /// The agent is cut off at present.
     func isCutOff(_ agent: String) -> Bool { isQuarantined(agent, at: .now) }

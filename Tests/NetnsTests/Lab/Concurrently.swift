@@ -47,7 +47,7 @@ private final class Shared<Result: Sendable>: Sendable {
     let state = Mutex(State())
 }
 
-private struct JoinableThread {
+struct JoinableThread {
     private final class Box {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }

@@ -85,6 +85,13 @@ struct Snapshot: Equatable, CustomStringConvertible {
         var rules: [String: [String]] = [:]
         while output.isInside {
             guard let item = output.members("").first, item.key != "metainfo" else { continue }
+            if item.key == "table" {
+                // Whom a table belongs to is no part of what it does; some versions of nft have wrong words for it.
+                var table = canonical(item.text)
+                let facts = table.members("").filter { $0.key != "flags" || $0.text.contains("dormant") }
+                lines.append("nft table \(facts.map { "\($0.key) \($0.text)" }.joined(separator: " "))")
+                continue
+            }
             guard item.key == "rule" else {
                 lines.append("nft \(item.key) \(item.text)")
                 continue
