@@ -36,7 +36,7 @@ final class SettingsWatch {
             for family in ["ipv4", "ipv6"] {
                 let directory = "/proc/sys/net/\(family)/conf/\(name)"
                 // (Beyond the limit of open files it goes without.)
-                let pin = open(directory, O_PATH_CLOEXEC)
+                let pin = open(directory, pathOnly)
                 if pin >= 0 { pins.append(pin) }
                 do throws(KernelError) {
                     watches.append(try files.add(directory, .modified))
@@ -74,4 +74,4 @@ final class SettingsWatch {
 }
 
 /// O_PATH is behind _GNU_SOURCE in glibc; its number is that of include/uapi/asm-generic/fcntl.h.
-private let O_PATH_CLOEXEC: Int32 = 0o10000000 | O_CLOEXEC
+private let pathOnly: Int32 = 0o10000000 | O_CLOEXEC
