@@ -32,6 +32,8 @@ public final class ControlClient {
         var rest = try request.line()[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { socket.write($0) }
+            // It has hung up, and may have said why.
+            if count < 0, errno == EPIPE || errno == ECONNRESET { break }
             guard count > 0 else { throw WatchError.last("ask the watcher at \(path)") }
             rest = rest.dropFirst(count)
         }
@@ -55,6 +57,8 @@ public final class ControlClient {
                 return Array(buffer[..<end])
             }
             let count = chunk.withUnsafeMutableBytes { socket.read(into: $0) }
+            // (Without it having read all that we said.)
+            if count < 0, errno == ECONNRESET { return nil }
             guard count >= 0 else { throw WatchError.last("read from the watcher at \(path)") }
             if count == 0 { return nil }
             buffer += chunk[..<count]

@@ -60,7 +60,15 @@ final class ControlServer {
     /// - Parameter handle: gets each whole line.
     func serve(_ handle: (ControlConnection, [UInt8]) -> Void) {
         while let socket = listener.accept() {
-            guard connections.count < Self.mostConnections, isWelcome(socket) else { continue }
+            guard isWelcome(socket) else { continue }
+            guard connections.count < Self.mostConnections else {
+                // (As far as that goes: an empty socket has room for a line.)
+                let words = "the watcher has \(Self.mostConnections) connections already"
+                let answer = ControlAnswer.failure(
+                    Explanation(WatchError(WatchError.unavailable, words)))
+                _ = (try? answer.line())?.withUnsafeBytes { socket.write($0) }
+                continue
+            }
             connections.append(ControlConnection(socket))
         }
         let now = ContinuousClock.now
