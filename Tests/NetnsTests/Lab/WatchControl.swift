@@ -115,14 +115,25 @@ final class NotifyListener {
 
 enum UnixPath {
     static func bind(_ descriptor: Int32, _ path: String) throws {
+        guard with(path, { Glibc.bind(descriptor, $0, $1) }) == 0 else {
+            throw LabError.last("bind to \(path)")
+        }
+    }
+
+    static func connect(_ descriptor: Int32, _ path: String) throws {
+        guard with(path, { Glibc.connect(descriptor, $0, $1) }) == 0 else {
+            throw LabError.last("connect to \(path)")
+        }
+    }
+
+    private static func with(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        let code = withUnsafePointer(to: &address) { pointer in
+        return withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        guard code == 0 else { throw LabError.last("bind to \(path)") }
     }
 }
