@@ -39,7 +39,8 @@ extension Hivectl {
         let pid = command.option(
             "pid", "N", .integer(1...4_194_304), "attach to the network namespace of this process")
         command.exclusive(namespace, pid)
-        let noApply = command.flag("no-apply", "only write the file; 'net apply', or a watcher, does the rest")
+        let noApply = command.flag(
+            "no-apply", "only write the file; 'net apply', or a watcher, does the rest")
         command.exit(.ok, "the agent is there")
         command.usualExits()
         command.example(

@@ -10,7 +10,8 @@ extension Hivectl {
             reserved for its name while the pool lasts. An agent of the configuration file is removed there.
             """
         let name = command.argument("NAME", .text, "the agent's name")
-        let noApply = command.flag("no-apply", "only remove the file; 'net apply', or a watcher, does the rest")
+        let noApply = command.flag(
+            "no-apply", "only remove the file; 'net apply', or a watcher, does the rest")
         command.exit(.ok, "the agent is gone")
         command.usualExits()
         command.example("Remove an agent", "hivectl net rm alpha")
