@@ -96,7 +96,7 @@ import Testing
     }
 
     /// Who sends more than a request may be is put out. Who says nothing, or half of something, keeps nobody waiting, and is put out
-    /// after a while; there is no end of connections.
+    /// after a while.
     @Test func rudeness() throws {
         let lab = try Lab()
         let watcher = try LabKeeper(lab, configuration: "{ agents: { alpha: {} } }")
@@ -105,21 +105,10 @@ import Testing
         #expect(endless.isOver)
         let half = try Connection(lab)
         half.send("{\"cmd\":")
-        let start = ContinuousClock.now
+        // Nobody waits for it meanwhile. (How many may be connected, and for how long, ControlServerTests show without a clock.)
         #expect(try lab.hivectl("net", "plan").status == 0)
-        let silent = try (0..<80).map { _ in try Connection(lab) }
-        // All places are taken. Whoever then comes is told so.
-        let late = try lab.hivectl("net", "plan")
-        #expect(
-            late.status == 69 && late.stderr == "hivectl: the watcher has 64 connections already.\n",
-            "\(late)"
-        )
-        #expect(half.line(seconds: 15) == nil)
-        let seconds = (ContinuousClock.now - start) / .seconds(1)
-        #expect(seconds > 8 && seconds < 14, "\(seconds) s")
-        try wait { try lab.hivectl("net", "plan").status != 0 }
+        #expect(half.line(seconds: 60) == nil && half.isOver)
         #expect(try lab.hivectl("net", "plan").status == 0)
         #expect(watcher.process.isRunning)
-        withExtendedLifetime(silent) {}
     }
 }
