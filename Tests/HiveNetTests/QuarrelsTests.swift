@@ -66,6 +66,22 @@ import Testing
         #expect(quarrels.deadline == nil && !quarrels.isCutOff("alpha"))
     }
 
+    /// An agent's entry among the host's neighbours is that agent's, whether it is missing or wrong.
+    @Test func aNeighbourIsItsAgents() throws {
+        let wanted = try NetworkState(NetworkSpec.sample())
+        let place = try #require(wanted.bridge?.neighbours.firstIndex { $0.address == "10.77.0.2" })
+        var actual = wanted
+        actual.bridge?.neighbours.remove(at: place)
+        let missing = plan(desired: wanted, observed: NetworkObservation(actual))
+        #expect(missing.map(\.agent) == ["alpha"])
+        actual = wanted
+        actual.bridge?.neighbours[place].mac = MACAddress(bits: 0x0200_0000_0001)
+        #expect(
+            plan(desired: wanted, observed: NetworkObservation(actual)).map(\.agent) == ["alpha", "alpha"])
+        let change = try #require(missing.first)
+        #expect(fought(change).restraint(agents: ["alpha", "beta"]).quarantined == ["alpha"])
+    }
+
     @Test func whatConcernsEverybodyCutsEverybodyOff() {
         let quarrels = fought(change(nil, .configureBridge, "bridge"))
         #expect(quarrels.restraint(agents: ["alpha", "beta"]).quarantined == ["alpha", "beta"])

@@ -121,6 +121,18 @@ import Testing
         #expect(receive(client) == "last\n" && receive(client) == "")
     }
 
+    /// What ends with its answer is closed with it: nothing would wake the server to do it later.
+    @Test func whatEndsIsClosedAtOnce() throws {
+        let client = try client()
+        send("all\n", client)
+        server.serve { connection, line in
+            connection.send(line + [UInt8(ascii: "\n")])
+            connection.endWhenSent()
+        }
+        #expect(server.connections.isEmpty)
+        #expect(receive(client) == "all\n" && receive(client) == "")
+    }
+
     @Test func moreThanEnoughAreTurnedAway() throws {
         let clients = try (0..<ControlServer.mostConnections).map { _ in try client() }
         _ = serve()

@@ -98,22 +98,17 @@ final class EventSocket {
 }
 
 extension NetlinkSocket.Message {
-    /// Takes a datagram apart.
-    /// - Returns: false where a length does not fit into what is left. What came before was handed over.
+    /// Takes a datagram apart that nobody asked for.
+    /// - Returns: false where it does not end where a message does. What came before was handed over.
     static func forEach(in datagram: UnsafeRawBufferPointer, _ body: (NetlinkSocket.Message) -> Void) -> Bool
     {
-        var offset = 0
-        let size = MemoryLayout<nlmsghdr>.size
-        while offset + size <= datagram.count, let start = datagram.baseAddress {
-            let header = (start + offset).assumingMemoryBound(to: nlmsghdr.self)
-            let length = Int(header.pointee.nlmsg_len)
-            guard length >= size, offset + length <= datagram.count else { return false }
-            body(
-                NetlinkSocket.Message(
-                    type: header.pointee.nlmsg_type, header: header,
-                    payload: UnsafeRawBufferPointer(start: start + offset + size, count: length - size)))
-            offset += (length + 3) & ~3
+        do throws(KernelError) {
+            try NetlinkSocket.messages(in: datagram, for: 0, nil, { "" }) { (message) throws(KernelError) in
+                body(message)
+            }
+            return true
+        } catch {
+            return false
         }
-        return true
     }
 }

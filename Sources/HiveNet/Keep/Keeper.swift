@@ -27,7 +27,7 @@ public final class Keeper {
     var pace = Pace()
     /// What was told already, and need not be told again.
     private var told = Told()
-    private var knownDropNames: DropNames?
+    var knownDropNames: DropNames?
     private var retry: (delay: Duration, at: ContinuousClock.Instant)?
 
     private struct Told {
@@ -99,20 +99,6 @@ public final class Keeper {
     public var quarantined: Set<String> { restraint.quarantined }
     private var restraint: Restraint { quarrels.restraint(agents: (spec?.agents ?? []).map(\.name)) }
 
-    /// What this process cannot hear of, in sentences.
-    public var limits: [String] {
-        var limits: [String] = []
-        if agentEvents == nil {
-            limits.append(
-                "changes inside agents' namespaces are not noticed at once: the capability CAP_NET_BROADCAST is missing"
-            )
-        }
-        if let problem = settings.problem {
-            limits.append("changes of some links' settings are not noticed at once: \(problem)")
-        }
-        return limits
-    }
-
     /// The boundary holds, as of the last look: nothing was left to be done.
     public private(set) var holds = false
 
@@ -155,58 +141,6 @@ public final class Keeper {
         learn(applied.observed)
         holds = true
         return applied
-    }
-
-    /// Everything as it is now, with the counts.
-    public func observe() throws(KernelError) -> NetworkObservation {
-        network.memory?.rules = nil
-        defer { network.memory?.rules = nil }
-        return try network.observe(spec)
-    }
-
-    /// What is left to be done. Changes nothing.
-    public func differences(_ observed: NetworkObservation) throws(KernelError) -> [Change] {
-        guard let spec else { return [] }
-        return HiveNet.plan(desired: try NetworkState(spec), observed: observed, owner: network.owner)
-    }
-
-    /// What puts names to logged packets: agents as they are wanted, links as they were at the last look.
-    public func dropNames() -> DropNames {
-        if knownDropNames == nil {
-            knownDropNames = DropNames(elements: [], links: [:])
-            renewDropNames()
-        }
-        return knownDropNames ?? DropNames(elements: [], links: [:])
-    }
-    /// What names drops by has changed.
-    func renewDropNames() {
-        guard let spec else { return }
-        knownDropNames?.look(
-            elements: spec.agents.flatMap { Boundary.elements(for: $0, spec) }, links: map.indexes)
-    }
-    /// Gives them back: they remember who listens on the host, for some seconds.
-    public func keep(_ names: DropNames) { knownDropNames = names }
-
-    /// What would be changed to make another specification so. Changes nothing.
-    public func plan(_ spec: NetworkSpec) throws -> (changes: [Change], observed: NetworkObservation) {
-        // By what is asked for: there an agent may live in another namespace, which is no obstacle unless somebody looks. What is
-        // remembered stays that of what is kept.
-        let memory = network.memory
-        defer {
-            network.memory = memory
-            network.memory?.rules = nil
-        }
-        network.memory?.rules = nil
-        let observed = try network.observe(spec)
-        if let obstacle = obstacles(to: spec, observed: observed).first { throw obstacle }
-        return (
-            HiveNet.plan(desired: try NetworkState(spec), observed: observed, owner: network.owner), observed
-        )
-    }
-
-    /// Ways round the boundary that somebody has.
-    public func auditWaysRound(_ observed: NetworkObservation) throws(KernelError) -> [Finding] {
-        try network.auditWaysRound(observed)
     }
 
     // MARK: Keeping it

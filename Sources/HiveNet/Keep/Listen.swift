@@ -175,6 +175,8 @@ extension Change {
     var link: String? {
         switch step {
         case .removeLink(let name), .evict(let name): name
+        // They are on the bridge, whosever they are.
+        case .addNeighbour, .removeNeighbour: nil
         default:
             // The bridge's own, and what is on an agent's port.
             agent == nil ? nil : detail.split(separator: " ").last.map(String.init)

@@ -13,7 +13,7 @@ public func plan(
     var planner = Planner(observed: observed, unwanted: unwanted)
     planner.removals(desired)
     planner.boundary(desired.boundary, owner: owner)
-    planner.bridge(desired.bridge)
+    planner.bridge(desired.bridge, desired.agents)
     for (name, agent) in desired.agents.sorted(by: { $0.key < $1.key }) { planner.agent(name, agent) }
     planner.leavings(desired)
     return planner.changes
@@ -166,7 +166,7 @@ private struct Planner {
 
     // MARK: The bridge
 
-    mutating func bridge(_ wanted: Bridge?) {
+    mutating func bridge(_ wanted: Bridge?, _ agents: [String: Agent]) {
         guard var wanted else { return }
         if !observed.host.hasIPv6 { wanted.ipv6 = nil }
         var actual = actual.bridge
@@ -187,17 +187,7 @@ private struct Planner {
         for route in actual?.missingRoutes ?? [] {
             add(.add, "route", "\(route) over \(wanted.name)", "missing", .addRoute(route))
         }
-        let neighbours = Set(actual?.neighbours ?? [])
-        for neighbour in neighbours.subtracting(wanted.neighbours).sorted() {
-            add(
-                .remove, "neighbour", "\(neighbour.address) at \(neighbour.mac)", unwanted,
-                .removeNeighbour(neighbour))
-        }
-        for neighbour in wanted.neighbours where !neighbours.contains(neighbour) {
-            add(
-                .add, "neighbour", "\(neighbour.address) at \(neighbour.mac)", "missing",
-                .addNeighbour(neighbour))
-        }
+        neighbours(wanted, actual, agents)
         guard actual != nil else { return }
         // These were dealt with one by one.
         actual?.addresses4 = wanted.addresses4
@@ -209,6 +199,30 @@ private struct Planner {
             add(
                 .change, "bridge", wanted.name, differences(wanted: wanted, actual: actual).reason,
                 .configureBridge)
+        }
+    }
+
+    /// Each is about the agent whose address it is: who fights about one of them does not fight about the others.
+    private mutating func neighbours(_ wanted: Bridge, _ actual: Bridge?, _ agents: [String: Agent]) {
+        let present = Set(actual?.neighbours ?? [])
+        let excess = present.subtracting(wanted.neighbours).sorted()
+        let missing = wanted.neighbours.filter { !present.contains($0) }
+        guard !excess.isEmpty || !missing.isEmpty else { return }
+        let owners = Dictionary(
+            agents.flatMap { name, agent in (agent.port?.fdb ?? []).map { ($0, name) } },
+            uniquingKeysWith: { first, _ in first })
+        let places = Dictionary(
+            wanted.neighbours.map { ($0.address, owners[$0.mac]) }, uniquingKeysWith: { first, _ in first })
+        func owner(_ neighbour: Neighbour) -> String? { places[neighbour.address] ?? owners[neighbour.mac] }
+        for neighbour in excess {
+            add(
+                .remove, "neighbour", "\(neighbour.address) at \(neighbour.mac)", unwanted,
+                agent: owner(neighbour), .removeNeighbour(neighbour))
+        }
+        for neighbour in missing {
+            add(
+                .add, "neighbour", "\(neighbour.address) at \(neighbour.mac)", "missing",
+                agent: owner(neighbour), .addNeighbour(neighbour))
         }
     }
 
