@@ -123,19 +123,23 @@ import Testing
         try hive.lab.write(other, to: "/run/lab/other.json")
         let flags = "--state \(Lab.state) net apply"
         let loop =
-            "for i in 1 2 3 4 5 6 7 8; do \(Lab.hivectlPath) --config /run/lab/other.json \(flags); "
-            + "\(Lab.hivectlPath) --config \(Lab.configuration) \(flags); done"
+            "while [ ! -e /run/lab/enough ]; do \(Lab.hivectlPath) --config /run/lab/other.json \(flags) && "
+            + "\(Lab.hivectlPath) --config \(Lab.configuration) \(flags) || exit; done"
         let applying = try hive.lab.background(["sh", "-c", loop])
         var verdicts: [Verified] = []
-        while applying.isRunning { verdicts.append(try hive.lab.verify()) }
+        // Until one of them was under way when the hive changed: on a busy machine that takes its time.
+        var isNoticed = false
+        while applying.isRunning, verdicts.count < 60, !isNoticed || verdicts.count < 5 {
+            let verdict = try hive.lab.verify()
+            isNoticed = isNoticed || verdict.report.notes.contains { $0.contains("verified again") }
+            verdicts.append(verdict)
+        }
+        try hive.lab.write("", to: "/run/lab/enough")
         #expect(try applying.wait(seconds: 60).status == 0)
         for verdict in verdicts {
             #expect(verdict.reached.isEmpty && verdict.status != Verified.breached, "\(verdict)")
         }
-        #expect(
-            verdicts.contains { verdict in
-                verdict.report.notes.contains { $0.contains("verified again") }
-            }, "nobody noticed that the hive changed")
+        #expect(isNoticed, "nobody noticed that the hive changed")
         #expect(try hive.lab.verify().status == VerifyTests.good)
     }
 
