@@ -7,6 +7,16 @@ extension HostNetwork {
     /// - Parameter spec: what is wanted, if it is known: it tells the bridge's name, and where agents live that have no link
     ///   yet. Without it the marks on links, and the files in /run/netns, tell what is ours.
     public mutating func observe(_ spec: NetworkSpec?) throws(KernelError) -> NetworkObservation {
+        let (observation, isTorn) = try observeOnce(spec)
+        // The host's links are read before those inside: a pair that was made in between would pass for somebody else's.
+        return isTorn ? try observeOnce(spec).observation : observation
+    }
+
+    /// - Returns: also whether the two ends of some pair do not belong together.
+    private mutating func observeOnce(
+        _ spec: NetworkSpec?
+    ) throws(KernelError) -> (observation: NetworkObservation, isTorn: Bool) {
+        var isTorn = false
         let (rules, counts, totals) = try observeRules()
         let elements = rules.boundary?.elements ?? []
         let links = try route.links { _, _ in true }
@@ -36,6 +46,7 @@ extension HostNetwork {
             {
                 inside = nil
                 facts.otherLinks[name, default: []].append(record)
+                isTorn = true
             }
             let agent = Agent(
                 namespace: exists ? NamespaceState(path: place.path(agent: name), own: place == .own) : nil,
@@ -54,7 +65,7 @@ extension HostNetwork {
         }
         state.strayNamespaces.sort()
         try observeHost(links, routes, found, &facts)
-        return NetworkObservation(
+        let observation = NetworkObservation(
             state: state, blocked: Self.blocked(counts), blockedInAll: totals, host: facts,
             ownership: rules.ownership, generation: rules.generation,
             bridgeIndex: found.bridge?.index,
@@ -62,6 +73,7 @@ extension HostNetwork {
                 links.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first }),
             freeIndex: (links.map(\.index).max() ?? 0) + 1,
             chains: rules.chains, countsSince: rules.since)
+        return (observation, isTorn)
     }
 
     /// The tables, and what they have counted: nothing, where they are not read because they have not changed.
