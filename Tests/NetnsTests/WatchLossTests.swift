@@ -106,4 +106,40 @@ import Testing
         #expect(left.2 > 0, "seed \(seed): nothing went wrong")
         try lab.expect(reference.snapshot(), "seed \(seed), after \(left.2) faults")
     }
+
+    /// The same to what the kernel tells unasked: what was heard wrongly is looked for, while things still go wrong.
+    @Test(arguments: [
+        Fault.Kind.receiveInterrupted, .receiveWithoutMemory, .receiveOverrun, .foreignAnswerFirst, .cut,
+        .cutInHeader,
+    ])
+    func faultsWhileListening(kind: Fault.Kind) throws {
+        let lab = try Lab()
+        let spec = try Self.spec()
+        let fault = Fault([kind], seed: 7, oneOutOf: 2)
+        let unrepaired = try lab.host { () -> [String] in
+            let keeper = try Keeper(keeping: .owned, room: Keeper.room, faults: nil, eventFaults: fault)
+            keeper.want(spec)
+            Self.run(keeper, seconds: 20) { _ in keeper.holds && keeper.deadline == nil }
+            var unrepaired: [String] = []
+            for index in 0..<16 {
+                // One change at a time: nothing else leads to the look that finds it.
+                let command = [
+                    "ip link set hv-alpha down", "bridge link set dev hv-beta isolated off",
+                    "ip link set hv-beta nomaster",
+                    "ip neigh del 10.77.0.2 dev hive0", "ip -n hive-alpha addr flush dev eth0",
+                ][index % 5]
+                let result = try Command.run(command.split(separator: " ").map(String.init))
+                guard result.status == 0 else { throw LabError("\(command): \(result)") }
+                var isRepaired = false
+                Self.run(keeper, seconds: 20) { repair in
+                    if repair?.items.isEmpty == false { isRepaired = true }
+                    return isRepaired && keeper.holds && keeper.deadline == nil
+                }
+                if !isRepaired { unrepaired.append(command) }
+            }
+            return unrepaired + (try keeper.differences(try keeper.observe()).map(\.description))
+        }
+        #expect(unrepaired.isEmpty)
+        #expect(fault.fired.count > 4, "it happened too seldom: \(fault.fired.count)")
+    }
 }

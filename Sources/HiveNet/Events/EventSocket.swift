@@ -75,10 +75,14 @@ final class EventSocket {
     func read(most: Int = 4096, _ body: (Item) -> Void) -> Bool {
         for _ in 0..<most {
             var (namespace, truncated): (Int32, Int32) = (-1, 0)
-            let count = hive_netlink_receive(
-                descriptor, buffer.start, NetlinkSocket.ReceiveBuffer.size, &namespace, &truncated)
+            func receive() -> (count: Int, code: Int32) {
+                let count = hive_netlink_receive(
+                    descriptor, buffer.start, NetlinkSocket.ReceiveBuffer.size, &namespace, &truncated)
+                return (count, errno)
+            }
+            let (count, code) = buffer.faults?.receive(into: buffer.start, receive) ?? receive()
             guard count >= 0 else {
-                switch errno {
+                switch code {
                 case EINTR: continue
                 case ENOBUFS:
                     // Said once for whatever was lost; what is queued comes afterwards.

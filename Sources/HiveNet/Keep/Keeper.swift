@@ -48,10 +48,15 @@ public final class Keeper {
         try self.init(keeping: keeping, room: room, faults: nil)
     }
 
-    /// - Parameter faults: of the sockets that look and repair.
-    init(keeping: TableKeeping, room: Int32, faults: (any TransportFaults)?) throws(KernelError) {
+    /// - Parameters:
+    ///   - faults: of the sockets that look and repair.
+    ///   - eventFaults: of those that hear.
+    init(
+        keeping: TableKeeping, room: Int32, faults: (any TransportFaults)?,
+        eventFaults: (any TransportFaults)? = nil
+    ) throws(KernelError) {
         // Before anything is looked at: what changes afterwards is heard of.
-        let buffer = NetlinkSocket.ReceiveBuffer()
+        let buffer = NetlinkSocket.ReceiveBuffer(faults: eventFaults)
         hostEvents = try EventSocket(
             family: NETLINK_ROUTE, groups: RouteNotice.groups, room: room, buffer: buffer)
         rulesetEvents = try EventSocket(
