@@ -133,6 +133,27 @@ import Testing
         #expect(receive(client) == "all\n" && receive(client) == "")
     }
 
+    /// Of a stream's reader that is gone nothing is kept until there is something to say; one that only says nothing more stays.
+    @Test func whoFollowedAndIsGoneIsForgottenAtOnce() throws {
+        var gone: UnixSocket? = try client()
+        let quiet = try client()
+        for client in [gone, quiet].compactMap(\.self) { send("x\n", client) }
+        server.serve { connection, _ in connection.stream = .events }
+        server.serve { _, _ in }
+        #expect(server.connections.count == 2)
+        gone = nil
+        shutdown(quiet.descriptor, Int32(SHUT_WR))
+        var polled = server.interests.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
+        #expect(poll(&polled, nfds_t(polled.count), 0) == 2)
+        server.serve { _, _ in }
+        #expect(server.connections.count == 1)
+        // Nothing more wakes the server.
+        polled = server.interests.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
+        #expect(poll(&polled, nfds_t(polled.count), 0) == 0)
+        server.connections.first?.send(streamed: Array("event\n".utf8)) { _ in [] }
+        #expect(receive(quiet) == "event\n")
+    }
+
     @Test func moreThanEnoughAreTurnedAway() throws {
         let clients = try (0..<ControlServer.mostConnections).map { _ in try client() }
         _ = serve()

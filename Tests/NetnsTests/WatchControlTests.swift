@@ -300,6 +300,33 @@ import Testing
         #expect(try nobody("--groups=4711", "show").status == 0)
         #expect(try nobody("--groups=4711", "add", "beta").status == 0)
         #expect(try lab.connected() == ["alpha", "beta"])
+        // Members who follow for ever leave room for root.
+        let crowd = """
+            import socket, time
+            kept = []
+            for _ in range(100):
+                s = socket.socket(socket.AF_UNIX); s.connect("/run/hive/net.sock")
+                try: s.sendall(b'{"cmd":"events","follow":true,"last":0}\\n')
+                except BrokenPipeError: pass
+                kept.append((s, s.recv(4096)))
+            print(sum(b'"ok":true' in answer for _, answer in kept), flush=True)
+            time.sleep(600)
+            """
+        let members = try lab.background(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--groups=4711", "/usr/bin/python3", "-c", crowd])
+        defer { members.end() }
+        wait { members.printed.isEmpty }
+        #expect(members.printed == "48\n", "\(members.words)")
+        #expect(try nobody("--groups=4711", "show").stderr.contains("48 connections already"))
+        #expect(try lab.hivectl("net", "plan").status == 0)
+        // When they go, there is room again, though nothing happens that they would be told of.
+        members.end()
+        var status: Int32 = -1
+        try wait {
+            status = try nobody("--groups=4711", "show").status
+            return status != 0
+        }
+        #expect(status == 0)
         withExtendedLifetime(watcher) {}
     }
 

@@ -90,6 +90,7 @@ import Testing
         let all = try Self.follow(hive.lab, "drops", "--follow", "--count", "2")
         let one = try Self.follow(hive.lab, "drops", "beta", "--follow", "--json", "--count", "1")
         let endless = try Self.follow(hive.lab, "drops", "--follow")
+        let following = try Self.follow(hive.lab, "events", "--follow")
         usleep(500_000)
         try provoke(hive.alpha, port: 7003)
         wait { !all.printed.contains(":7003") }
@@ -127,7 +128,10 @@ import Testing
 
         #expect(try watcher.end().status == 0)
         let end = try endless.wait(seconds: 10)
-        #expect(end.status == 0 && end.stderr.hasSuffix("hivectl: The watcher has ended.\n"), "\(end)")
+        #expect(end.status == 69 && end.stderr.hasSuffix("hivectl: The watcher has ended.\n"), "\(end)")
+        let events = try following.wait(seconds: 10)
+        #expect(events.status == 69 && events.stderr == "hivectl: The watcher has ended.\n", "\(events)")
+        #expect(events.stdout.contains("stopped"))
     }
 
     // MARK: systemd

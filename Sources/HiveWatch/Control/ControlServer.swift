@@ -8,6 +8,8 @@ final class ControlServer {
     private(set) var connections: [ControlConnection] = []
 
     static let mostConnections = 64
+    /// Of others than root, so that they never keep root out.
+    static let mostOfOthers = 48
 
     /// - Parameters:
     ///   - path: in a directory that is made if it is missing.
@@ -48,9 +50,9 @@ final class ControlServer {
 
     /// What to wait for: descriptor and poll(2) events.
     var interests: [(descriptor: Int32, events: Int16)] {
-        // (A negative one is passed over. Of somebody who has hung up the kernel would tell all the time.)
+        // (A negative one is passed over. Of somebody who has hung up the kernel would tell all the time while we owe an answer.)
         [(listener.descriptor, Int16(POLLIN))]
-            + connections.map { ($0.events == 0 ? -1 : $0.descriptor, $0.events) }
+            + connections.map { ($0.events == 0 && $0.stream == nil ? -1 : $0.descriptor, $0.events) }
     }
 
     /// When somebody is to be cut off who has begun a request and does not end it.
@@ -60,16 +62,19 @@ final class ControlServer {
     /// - Parameter handle: gets each whole line.
     func serve(_ handle: (ControlConnection, [UInt8]) -> Void) {
         while let socket = listener.accept() {
-            guard isWelcome(socket) else { continue }
-            guard connections.count < Self.mostConnections else {
+            guard let peer = socket.peer, isWelcome(peer) else { continue }
+            let isRoot = isRoot(peer)
+            let most = isRoot ? Self.mostConnections : Self.mostOfOthers
+            guard (isRoot ? connections : connections.filter { !$0.isRoot }).count < most else {
                 // (As far as that goes: an empty socket has room for a line.)
-                let words = "the watcher has \(Self.mostConnections) connections already"
+                let words =
+                    "the watcher has \(most) connections already" + (isRoot ? "" : " of others than root")
                 let answer = ControlAnswer.failure(
                     Explanation(WatchError(WatchError.unavailable, words)))
                 _ = (try? answer.line())?.withUnsafeBytes { socket.write($0) }
                 continue
             }
-            connections.append(ControlConnection(socket))
+            connections.append(ControlConnection(socket, isRoot: isRoot))
         }
         let now = ContinuousClock.now
         for connection in connections {
@@ -82,15 +87,19 @@ final class ControlServer {
     }
 
     /// The file's mode says the same. But it can be changed, and a socket be passed on by a mount.
-    private func isWelcome(_ socket: UnixSocket) -> Bool {
-        guard let peer = socket.peer else { return false }
-        return peer.user == 0 || peer.user == geteuid() || group.map(peer.groups.contains) == true
+    private func isWelcome(_ peer: UnixSocket.Peer) -> Bool {
+        isRoot(peer) || group.map(peer.groups.contains) == true
     }
+
+    /// Or whoever the watcher runs as.
+    private func isRoot(_ peer: UnixSocket.Peer) -> Bool { peer.user == 0 || peer.user == geteuid() }
 }
 
 /// Somebody who is connected.
 final class ControlConnection {
     private let socket: UnixSocket
+    /// It is root who is connected.
+    let isRoot: Bool
     private var input: [UInt8] = []
     private var output: [UInt8] = []
     private var sent = 0
@@ -115,7 +124,10 @@ final class ControlConnection {
     /// Of a stream's lines, for a reader that is slow. An answer may be of any size.
     static let mostOutput = 1 << 20
 
-    init(_ socket: UnixSocket) { self.socket = socket }
+    init(_ socket: UnixSocket, isRoot: Bool) {
+        self.socket = socket
+        self.isRoot = isRoot
+    }
 
     var descriptor: Int32 { socket.descriptor }
     var events: Int16 {
@@ -161,6 +173,8 @@ final class ControlConnection {
 
     /// Nothing more is to come, and nothing is owed.
     fileprivate func endIfDone() {
+        // Who says nothing more may still listen. Who has gone does not.
+        if isHalfClosed, stream != nil, !hasMore, socket.hasHungUp { end() }
         if isHalfClosed, !isBusy, output.isEmpty, stream == nil, !hasMore { end() }
     }
 

@@ -117,6 +117,12 @@ final class UnixSocket {
         let groups: [gid_t]
     }
 
+    /// The other side is closed both ways (unix_poll).
+    var hasHungUp: Bool {
+        var polled = pollfd(fd: descriptor, events: 0, revents: 0)
+        return poll(&polled, 1, 0) > 0 && polled.revents & Int16(POLLHUP) != 0
+    }
+
     /// Reads what is there, as far as there is room.
     /// - Returns: how many octets; 0 at the end; -1 with errno.
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
