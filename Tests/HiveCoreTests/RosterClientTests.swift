@@ -154,6 +154,18 @@ import Testing
         #expect(error?.description == "the daemon at \(mute.path) did not answer in time")
     }
 
+    /// It may have died with its connection open.
+    @Test func aSubscriptionThatFallsSilentIsGivenUp() throws {
+        let silent = try RosterDaemon([.send(RosterDaemon.healthy + "\n"), .hold])
+        let client = try RosterClient(
+            socket: silent.path, deadline: Self.patient, silence: .milliseconds(300))
+        var count = 0
+        let start = ContinuousClock.now
+        let error = #expect(throws: HiveError.self) { try client.follow { _ in count += 1 } }
+        #expect(count == 1 && ContinuousClock.now - start >= .milliseconds(300))
+        #expect(error?.description == "the daemon at \(silent.path) did not answer in time")
+    }
+
     @Test func itCanBeStopped() async throws {
         let mute = try RosterDaemon([.send(RosterDaemon.healthy + "\n"), .hold])
         let client = try RosterClient(socket: mute.path, deadline: Self.patient)

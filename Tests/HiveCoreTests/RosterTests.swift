@@ -168,13 +168,23 @@ import Testing
                 + "link \"hv-long_tudhjp8\": rename one of the two")
     }
 
-    @Test func aRosterIsAgentsEnough() throws {
+    /// Of a roster that the configuration does not name, or no longer, nobody is an agent.
+    @Test func whereNoRosterIsFollowedNobodyIsOfIt() throws {
         let directory = try TemporaryDirectory()
         let path = "\(directory.path)/hive.json"
-        #expect(throws: HiveError.self) { try Hive.load(configPath: path, stateDirectory: directory.state) }
-        #expect(
-            try Hive.load(configPath: path, stateDirectory: directory.state, roster: ["a"]).agents.map(\.name)
-                == ["a"])
+        func agents(_ roster: [String]?) throws -> [String] {
+            try Hive.load(configPath: path, stateDirectory: directory.state, roster: roster).agents
+                .map(\.name)
+        }
+        #expect(throws: HiveError.self) { try agents(["a"]) }
+        try directory.write("{ roster: { hostSocket: '/s' } }", to: "hive.json")
+        #expect(try agents(["a"]) == ["a"])
+        try directory.state.make()
+        try Roster(["b"]).save(directory.state)
+        #expect(try agents(nil) == ["b"])
+        try directory.write("{}", to: "hive.json")
+        #expect(try agents(["a"]) == [])
+        #expect(try agents(nil) == [])
     }
 
     // MARK: Configuration

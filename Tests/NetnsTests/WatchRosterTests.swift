@@ -79,6 +79,27 @@ import Testing
         #expect(try lab.host { if_nametoindex("hv-alpha") } != 0)
     }
 
+    /// Its agents go at once, since somebody has said so, and are forgotten.
+    @Test func whoeverStopsFollowingTakesItsAgentsAway() throws {
+        let lab = try Lab()
+        let daemon = try CoreDaemon(lab, CoreDaemon.healthy("alpha", "own"))
+        defer { daemon.end() }
+        let slow = Self.configuration.replacing("grace: 1", with: "grace: 3600")
+        let watcher = try LabKeeper(lab, configuration: slow)
+        try Self.expectAgents(lab, "alpha", "own")
+        daemon.end()
+        try wait { try (watcher.state["roster"] as? String)?.contains("kept") != true }
+        try lab.write(configuration: "{ agents: { own: { address4: '10.77.0.9' } } }")
+        try Self.expectAgents(lab, "own")
+        #expect(try watcher.events("agent-down").compactMap { $0["agent"] as? String } == ["alpha"])
+        #expect(try watcher.state["roster"] == nil)
+        // Followed again, while the daemon is down.
+        try lab.write(configuration: slow)
+        try wait { try (watcher.state["roster"] as? String)?.contains("cannot") != true }
+        #expect(try lab.connected() == ["own"])
+        #expect(try lab.hivectl("--socket", Lab.nobody, "net", "plan").status == 0)
+    }
+
     /// A daemon that has to be asked, and gets into all kinds of trouble: nothing changes in the kernel.
     @Test func troubleChangesNothing() throws {
         let lab = try Lab()

@@ -6,7 +6,7 @@ internal import Glibc
 public final class RosterClient: Sendable {
     /// The absolute path of the daemon's unix socket.
     public let socket: String
-    private let deadline: Duration
+    private let deadline, silence: Duration
     /// A socketpair(2), whose first end `stop` makes readable for good: unlike shutdown(2) of the connection it is not too
     /// early when there is none yet, nor too late when its number belongs to something else.
     private let stopping: (read: Int32, write: Int32)
@@ -22,13 +22,19 @@ public final class RosterClient: Sendable {
         var line: String { "{\"cmd\":\"\(rawValue)\"}\n" }
     }
 
-    /// - Parameter deadline: for a whole exchange.
-    public init(socket: String, deadline: Duration = .seconds(5)) throws(HiveError) {
+    /// - Parameters:
+    ///   - deadline: for a whole exchange.
+    ///   - silence: for how long nothing may come of a subscription. A daemon that hangs, or has lost its end, looks like one that has
+    ///     nothing to tell: so now and then it is asked all the same.
+    public init(
+        socket: String, deadline: Duration = .seconds(5), silence: Duration = .seconds(30)
+    ) throws(HiveError) {
         var ends: [Int32] = [-1, -1]
         let code = socketpair(AF_UNIX, RosterSocket.type, 0, &ends) == 0 ? 0 : errno
         stopping = (ends[0], ends[1])
         self.socket = socket
         self.deadline = deadline
+        self.silence = silence
         guard code == 0 else { throw HiveError(cannot: "make a pair of sockets", errno: code) }
     }
 
@@ -50,16 +56,16 @@ public final class RosterClient: Sendable {
 
     /// Subscribes, and hands over answers as they come. The first has to be there within the deadline.
     ///
-    /// This is best effort. It ends by an error only: whatever is not an answer as `ask` would get it, and the end of the
-    /// connection. Then go on with `ask`, now and then.
+    /// This is best effort. It ends by an error only: whatever is not an answer as `ask` would get it, too long a silence, and the end
+    /// of the connection. Then go on with `ask`, now and then.
     public func follow(_ body: (RosterAnswer) throws(HiveError) -> Void) throws(HiveError) -> Never {
         let end = ContinuousClock.now + deadline
         var connection = try RosterSocket(socket, until: end, stopping: stopping.read)
         try connection.send(Request.subscribe.line, until: end)
-        var begin: ContinuousClock.Instant? = end
+        var begin = end
         while true {
             try body(RosterAnswer(connection.line(begin: begin, whole: deadline), from: socket))
-            begin = nil
+            begin = .now + silence
         }
     }
 

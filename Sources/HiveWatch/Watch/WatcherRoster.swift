@@ -47,7 +47,11 @@ extension Watcher {
         guard settings != roster?.settings else { return }
         let last = known ?? roster?.known ?? Roster()
         roster = nil
-        guard let settings else { return }
+        guard let settings else {
+            // Whoever took it out of the configuration wants its agents no more, also when it is put back.
+            try? Roster().save(options.state)
+            return
+        }
         do {
             let keeper = try RosterKeeper(settings, known: last)
             roster = keeper
@@ -71,7 +75,7 @@ extension Watcher {
                         worker.post(.answer(answer, source: source))
                     }
                 } catch {
-                    // Not every daemon knows it: then it is asked now and then.
+                    // Not every daemon knows it: then it is asked now and then. After a silence it is asked, and subscribed to anew.
                     isSubscribing = hasAnswered
                 }
                 if client.isStopped { return }
