@@ -217,6 +217,33 @@ import Testing
         #expect(try lab.connected() == ["alpha", "gamma"])
     }
 
+    /// Nobody has named the usual one, so it may be missing; but not all of a sudden.
+    @Test func theUsualConfigurationThatGoesTakesNobodyAlong() throws {
+        let lab = try Lab()
+        let script = """
+            cp -a /etc /run/lab/etc && mount --bind /run/lab/etc /etc && mkdir -p /etc/hive &&
+            echo '{ agents: { alpha: {} } }' >/etc/hive/hive.json
+            """
+        let prepared = try lab.run(["sh", "-c", script])
+        #expect(prepared.status == 0, "\(prepared)")
+        let watcher = try lab.background([Lab.hivectlPath, "--state", Lab.state, "net", "watch"])
+        defer { watcher.end() }
+        func links() throws -> [String] {
+            try lab.ip("-o link show up").stdout.split(separator: "\n")
+                .compactMap { $0.split(separator: " ").dropFirst().first?.split(separator: "@").first }
+                .filter { $0.hasPrefix("hv-") }.map { String($0.dropFirst(3)) }.sorted()
+        }
+        try wait { try links() != ["alpha"] }
+        #expect(try links() == ["alpha"])
+        try lab.must("mv /etc/hive/hive.json /etc/hive/saved")
+        wait { !watcher.words.contains("refused") }
+        #expect(watcher.words.contains("what was applied before is kept"), "\(watcher.words)")
+        #expect(try links() == ["alpha"])
+        try lab.write("{ agents: { alpha: {}, beta: {} } }", to: "/etc/hive/hive.json")
+        try wait { try links() != ["alpha", "beta"] }
+        #expect(try links() == ["alpha", "beta"])
+    }
+
     /// What cannot be heard of is read when SIGHUP comes; SIGTERM ends it, and everything stays.
     @Test func signals() throws {
         let lab = try Lab()

@@ -16,6 +16,8 @@ public struct Configuration: Sendable {
 
     /// The path of the file, as it was given.
     public var file: String { source.file }
+    /// There is such a file. If not, defaults hold.
+    public let isWritten: Bool
     public let network: NetworkSettings
     public let gateway: Gateway
     /// Nil when no other daemon is asked for agents.
@@ -40,6 +42,7 @@ public struct Configuration: Sendable {
     ///
     /// - Parameter file: the path to name in messages.
     public init(defaultsFor file: String) {
+        isWritten = false
         source = Source(file: file)
         network = NetworkSettings()
         gateway = Gateway()
@@ -66,6 +69,7 @@ public struct Configuration: Sendable {
     ///   - file: the path to name in messages.
     public init(text: [UInt8], file: String) throws(HiveError) {
         let root = try JSONParser.parse(text, file: file)
+        isWritten = true
         source = Source(file: file, root: root)
         let hive = try JSONObject(root, in: source, knowing: ["network", "gateway", "roster", "agents"])
         network = try NetworkSettings(hive.object("network", knowing: NetworkSettings.keys))

@@ -29,9 +29,11 @@ extension Watcher {
     }
 
     func load(roster: [String]? = nil, canBeEmpty: Bool = true) throws(HiveError) -> Hive {
+        // A configuration that was there and is gone is a mistake, or an editor's moment: nobody's agents go with it.
         try Hive.load(
-            configPath: options.configPath, explicit: options.isExplicit, stateDirectory: options.state,
-            canBeEmpty: canBeEmpty, roster: roster ?? rosterNames)
+            configPath: options.configPath,
+            explicit: options.isExplicit || hive?.configuration.isWritten == true,
+            stateDirectory: options.state, canBeEmpty: canBeEmpty, roster: roster ?? rosterNames)
     }
 
     /// Another command may be about to write an agent's file. It is soon done.
