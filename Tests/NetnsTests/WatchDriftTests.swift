@@ -46,6 +46,8 @@ import Testing
         inside("beta", "addr flush dev eth0", "10.77.0.3"),
         inside("gamma", "route del default", "gateways4"),
         inside("delta", "link set eth0 down", "up false -> true"),
+        // Straight to another agent: the pair goes with the end that is left.
+        Drift(command: "ip link set hv-beta netns hive-alpha", words: "link hv-beta", agent: "beta"),
         // (Of the second one the watcher may be first to make it again.)
         Drift(command: "ip netns del hive-gamma", words: "hv-gamma", agent: "gamma"),
         Drift(

@@ -90,6 +90,7 @@ extension HostNetwork {
                         agent: agent, descriptor: try Descriptor.currentNamespace(),
                         socket: try NetlinkSocket(family: NETLINK_ROUTE, receiveBuffer: receiveBuffer)))
             } else if let namespace = try open(agent, desired, switcher) {
+                try removeOrphan(in: namespace, desired)
                 namespaces.append(namespace)
             }
         }
@@ -112,6 +113,20 @@ extension HostNetwork {
         for namespace in namespaces {
             try configureOrSayWhose(namespace, desired, hasIPv6: hasIPv6, isNew: true, switcher)
         }
+    }
+
+    /// The end of an earlier pair is in the way of a new one when somebody has taken its other end out of the host, perhaps to another
+    /// agent. With the end goes the pair. In a namespace that is somebody else's, what does not look like ours stays, and is in the
+    /// way.
+    private func removeOrphan(in namespace: OpenNamespace, _ desired: NetworkState) throws(KernelError) {
+        guard let agent = desired.agents[namespace.agent], let inside = agent.inside,
+            let link = try namespace.socket.link(named: inside.name),
+            agent.namespace?.own == true || link.kind == "veth" && link.mac == inside.mac
+        else { return }
+        let batch = Batch(capacity: 1 << 10)
+        batch.agent = namespace.agent
+        batch.delete(link: link.name, index: link.index)
+        try namespace.socket.execute(batch)
     }
 
     /// What goes wrong inside a namespace is that agent's matter.
