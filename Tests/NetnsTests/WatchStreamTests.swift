@@ -42,7 +42,7 @@ import Testing
         // The end of the watcher is the end of its streams.
         #expect(try watcher.end().status == 0)
         let end = try following.wait(seconds: 10)
-        #expect(end.status == 0 && end.stdout.contains("\"kind\":\"stopped\""), "\(end)")
+        #expect(end.status == 69 && end.stdout.contains("\"kind\":\"stopped\""), "\(end)")
     }
 
     /// Who goes away, or never reads, keeps it from nobody.
