@@ -7,7 +7,12 @@ final class ControlServer {
     private let group: gid_t?
     private(set) var connections: [ControlConnection] = []
 
+    /// Of all, root's among them.
     static let mostConnections = 64
+    /// Of all that are not root's: the rest is for root, who is let in whatever the group does.
+    static let mostOfOthers = 48
+    /// Of one user who is not root.
+    static let mostOfOne = 16
 
     /// - Parameters:
     ///   - path: in a directory that is made if it is missing.
@@ -50,7 +55,7 @@ final class ControlServer {
     var interests: [(descriptor: Int32, events: Int16)] {
         // (A negative one is passed over. Of somebody who has hung up the kernel would tell all the time.)
         [(listener.descriptor, Int16(POLLIN))]
-            + connections.map { ($0.events == 0 ? -1 : $0.descriptor, $0.events) }
+            + connections.map { ($0.isGone && $0.events == 0 ? -1 : $0.descriptor, $0.events) }
     }
 
     /// When somebody is to be cut off who has begun a request and does not end it.
@@ -59,17 +64,18 @@ final class ControlServer {
     /// Lets in, reads and writes as far as that goes without waiting.
     /// - Parameter handle: gets each whole line.
     func serve(_ handle: (ControlConnection, [UInt8]) -> Void) {
-        while let socket = listener.accept() {
-            guard isWelcome(socket) else { continue }
-            guard connections.count < Self.mostConnections else {
+        // (Somebody who never stops connecting does not keep those waiting who are in.)
+        for _ in 0..<Self.mostConnections {
+            guard let socket = listener.accept() else { break }
+            guard let user = user(of: socket) else { continue }
+            if let words = Self.obstacle(to: user, among: connections.map(\.user)) {
                 // (As far as that goes: an empty socket has room for a line.)
-                let words = "the watcher has \(Self.mostConnections) connections already"
                 let answer = ControlAnswer.failure(
                     Explanation(WatchError(WatchError.unavailable, words)))
                 _ = (try? answer.line())?.withUnsafeBytes { socket.write($0) }
                 continue
             }
-            connections.append(ControlConnection(socket))
+            connections.append(ControlConnection(socket, user: user))
         }
         let now = ContinuousClock.now
         for connection in connections {
@@ -81,16 +87,34 @@ final class ControlServer {
         connections.removeAll(where: \.isOver)
     }
 
-    /// The file's mode says the same. But it can be changed, and a socket be passed on by a mount.
-    private func isWelcome(_ socket: UnixSocket) -> Bool {
-        guard let peer = socket.peer else { return false }
-        return peer.user == 0 || peer.user == geteuid() || group.map(peer.groups.contains) == true
+    /// Whoever is welcome. The file's mode says the same, but it can be changed, and a socket be passed on by a mount.
+    ///
+    /// - Returns: the user's id, 0 for the one that the watcher runs as too; nil for somebody who is not let in.
+    private func user(of socket: UnixSocket) -> uid_t? {
+        guard let peer = socket.peer else { return nil }
+        if peer.user == 0 || peer.user == geteuid() { return 0 }
+        return group.map(peer.groups.contains) == true ? peer.user : nil
+    }
+
+    /// Why somebody finds no place.
+    /// - Parameter users: of the connections that there are.
+    static func obstacle(to user: uid_t, among users: [uid_t]) -> String? {
+        if users.count >= mostConnections { return "the watcher has \(mostConnections) connections already" }
+        guard user != 0 else { return nil }
+        if users.count(where: { $0 == user }) >= mostOfOne {
+            return "the watcher has \(mostOfOne) connections of this user already"
+        }
+        return users.count { $0 != 0 } >= mostOfOthers
+            ? "the watcher has \(mostOfOthers) connections already, and keeps the rest of its \(mostConnections) for root"
+            : nil
     }
 }
 
 /// Somebody who is connected.
 final class ControlConnection {
     private let socket: UnixSocket
+    /// 0 for root, and whom the watcher runs as.
+    let user: uid_t
     private var input: [UInt8] = []
     private var output: [UInt8] = []
     private var sent = 0
@@ -99,6 +123,8 @@ final class ControlConnection {
     var hasMore: Bool { !isBusy && !isOver && input.contains(UInt8(ascii: "\n")) }
     /// The other side sends nothing more; it may still read.
     private var isHalfClosed = false
+    /// The other side reads nothing more either: its socket is closed.
+    private(set) var isGone = false
     /// When it last began to be waited for: for a request, or for the other side to read.
     private var since = ContinuousClock.now
     /// An answer is owed: further requests wait.
@@ -115,7 +141,10 @@ final class ControlConnection {
     /// Of a stream's lines, for a reader that is slow. An answer may be of any size.
     static let mostOutput = 1 << 20
 
-    init(_ socket: UnixSocket) { self.socket = socket }
+    init(_ socket: UnixSocket, user: uid_t) {
+        self.socket = socket
+        self.user = user
+    }
 
     var descriptor: Int32 { socket.descriptor }
     var events: Int16 {
@@ -152,15 +181,21 @@ final class ControlConnection {
         if input.count > ControlRequest.longest { end() }
         // One at a time: each is answered before the next is looked at.
         while lines.isEmpty, !isBusy, let line = input.firstIndex(of: UInt8(ascii: "\n")) {
-            if line > 0 { lines.append(Array(input[..<line])) }
+            // (Lines with nothing in them are no requests: they buy nobody more time.)
+            if line > 0 {
+                lines.append(Array(input[..<line]))
+                since = .now
+            }
             input.removeSubrange(...line)
-            since = .now
         }
         return lines
     }
 
-    /// Nothing more is to come, and nothing is owed.
+    /// Nothing more is to come, and nothing is owed; or nobody is there who would read it.
     fileprivate func endIfDone() {
+        if isHalfClosed, !isGone { isGone = socket.isClosedByPeer }
+        // What was asked for is done all the same.
+        if isGone, !isBusy, !hasMore { end() }
         if isHalfClosed, !isBusy, output.isEmpty, stream == nil, !hasMore { end() }
     }
 

@@ -117,6 +117,12 @@ final class UnixSocket {
         let groups: [gid_t]
     }
 
+    /// The other end is closed, and not only for writing: POLLHUP of unix_poll(), for which there is no need to ask.
+    var isClosedByPeer: Bool {
+        var polled = pollfd(fd: descriptor, events: 0, revents: 0)
+        return poll(&polled, 1, 0) > 0 && polled.revents & Int16(POLLHUP | POLLERR) != 0
+    }
+
     /// Reads what is there, as far as there is room.
     /// - Returns: how many octets; 0 at the end; -1 with errno.
     func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
