@@ -6,6 +6,8 @@ import Testing
 /// What a watcher tells: events, dropped packets, and systemd how it does.
 @Suite struct WatchStreamTests {
     private static let alone = "{ agents: { alpha: {} } }"
+    private static let ended =
+        "hivectl: The watcher at /run/hive/net.sock has ended, or hung up since this was not read for too long.\n"
 
     private static func follow(_ lab: Lab, _ arguments: String...) throws -> Command.Process {
         try lab.background(Lab.commandLine(["net"] + arguments))
@@ -39,10 +41,31 @@ import Testing
         let last = try lab.hivectl("net", "events", "--last", "1")
         #expect(last.stdout == lines[lines.count - 1] + "\n")
         #expect(try lab.hivectl("net", "events", "--last", "0").stdout.isEmpty)
-        // The end of the watcher is the end of its streams.
+        // The end of the watcher is the end of its streams, and not what was asked for.
         #expect(try watcher.end().status == 0)
         let end = try following.wait(seconds: 10)
-        #expect(end.status == 0 && end.stdout.contains("\"kind\":\"stopped\""), "\(end)")
+        #expect(end.status == 69 && end.stdout.contains("\"kind\":\"stopped\""), "\(end)")
+        #expect(end.stderr == Self.ended, "\(end)")
+        #expect(try new.wait(seconds: 10).status == 69)
+    }
+
+    /// One that is killed has nothing to say any more.
+    @Test func followersAreToldOfASuddenEnd() throws {
+        let lab = try Lab()
+        let watcher = try LabKeeper(lab, configuration: Self.alone)
+        let followers = [
+            try Self.follow(lab, "events", "--follow"), try Self.follow(lab, "drops", "--follow"),
+        ]
+        let enough = try Self.follow(lab, "events", "--last", "1")
+        #expect(try enough.wait(seconds: 10).status == 0)
+        wait { followers[0].printed.isEmpty }
+        usleep(500_000)
+        kill(watcher.process.pid, SIGKILL)
+        for follower in followers {
+            let end = try follower.wait(seconds: 10)
+            #expect(end.status == 69, "\(end)")
+            #expect(end.stderr.hasSuffix(Self.ended), "\(end)")
+        }
     }
 
     /// Who goes away, or never reads, keeps it from nobody.
@@ -127,7 +150,9 @@ import Testing
 
         #expect(try watcher.end().status == 0)
         let end = try endless.wait(seconds: 10)
-        #expect(end.status == 0 && end.stderr.hasSuffix("hivectl: The watcher has ended.\n"), "\(end)")
+        #expect(
+            end.status == 69
+                && end.stderr.hasSuffix(Self.ended), "\(end)")
     }
 
     // MARK: systemd

@@ -21,7 +21,10 @@ extension Hivectl {
             "count", "N", .integer(1...Int(Int32.max)), "end after N lines; without --follow, the last N")
         let json = command.flag("json", "print JSON, an object a line; its schema is stable (docs/json.md)")
         command.exit(.ok, "shown")
-        command.usualExits(unavailable: "without --follow and without a watcher; somebody else reads the log")
+        command.usualExits(
+            unavailable:
+                "without --follow and without a watcher; with --follow, the watcher has ended, or somebody else reads the log"
+        )
         command.example("What one agent tries, as it does", "hivectl net drops alpha --follow")
         command.example(
             "Who tries a service of the host's",
@@ -92,7 +95,7 @@ extension Hivectl {
             left -= 1
         }
         if options.follows, left > 0, printer.isHeard {
-            session.console.note("hivectl: The watcher has ended.")
+            throw session.endOfStream
         }
         return .ok
     }

@@ -15,7 +15,7 @@ extension Hivectl {
         let last = command.option("last", "N", .integer(0...256), "at most N of the past")
         let json = command.flag("json", "print JSON, an object a line; its schema is stable (docs/json.md)")
         command.exit(.ok, "shown")
-        command.usualExits()
+        command.usualExits(unavailable: "there is no watcher; with --follow, it has ended")
         command.example("What is going on", "hivectl net events --follow")
         command.example(
             "Whose changes were put right",
@@ -41,6 +41,7 @@ extension Hivectl {
                 }
                 if follow { console.flush() }
             }
+            if follow, console.output.failure == nil { throw session.endOfStream }
             return .ok
         }
         return command
