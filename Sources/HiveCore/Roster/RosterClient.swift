@@ -50,16 +50,30 @@ public final class RosterClient: Sendable {
 
     /// Subscribes, and hands over answers as they come. The first has to be there within the deadline.
     ///
-    /// This is best effort. It ends by an error only: whatever is not an answer as `ask` would get it, and the end of the
-    /// connection. Then go on with `ask`, now and then.
-    public func follow(_ body: (RosterAnswer) throws(HiveError) -> Void) throws(HiveError) -> Never {
+    /// This is best effort: no news may mean that there are none, or that the daemon has forgotten us. So after a while of
+    /// silence it is asked. Where that answer names other agents, it is handed over too, and the news have to follow within the
+    /// deadline: they may be on their way.
+    ///
+    /// - Parameter silence: how long nothing has to be heard for it to be asked.
+    /// - Returns: when there were changes that the daemon did not tell of. Then go on with `ask` alone, now and then.
+    /// - Throws: for whatever is not an answer as `ask` would get it, and at the end of the connection.
+    public func follow(
+        askingAfter silence: Duration = .seconds(30), _ body: (RosterAnswer) throws(HiveError) -> Void
+    ) throws(HiveError) {
         let end = ContinuousClock.now + deadline
         var connection = try RosterSocket(socket, until: end, stopping: stopping.read)
         try connection.send(Request.subscribe.line, until: end)
-        var begin: ContinuousClock.Instant? = end
+        var last = try RosterAnswer(connection.line(begin: end, whole: deadline), from: socket)
+        try body(last)
         while true {
-            try body(RosterAnswer(connection.line(begin: begin, whole: deadline), from: socket))
-            begin = nil
+            if try !connection.hears(within: silence) {
+                let answer = try ask()
+                guard answer.names != last.names else { continue }
+                try body(answer)
+                guard try connection.hears(within: deadline) else { return }
+            }
+            last = try RosterAnswer(connection.line(begin: nil, whole: deadline), from: socket)
+            try body(last)
         }
     }
 

@@ -115,6 +115,20 @@ struct RosterSocket: ~Copyable {
 
     // MARK: Waiting
 
+    /// Waits for something to read, or for the end of the connection.
+    func hears(within time: Duration) throws(HiveError) -> Bool {
+        guard rest.isEmpty else { return true }
+        let end = ContinuousClock.now + time
+        var waited = [
+            pollfd(fd: stopping, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+        ]
+        repeat {
+            if try poll(&waited, until: nil, atMost: max(.zero, end - .now)) > 0 { return true }
+        } while .now < end
+        return false
+    }
+
     /// - Throws: also when `end` is past though the event is there: whoever keeps us busy is as bad as whoever is silent.
     private borrowing func wait(_ events: Int32, until end: ContinuousClock.Instant?) throws(HiveError) {
         var waited = [

@@ -7,6 +7,8 @@ enum RosterNews: Sendable {
     /// - Parameter source: of which client, since an older one may have something to say still.
     case answer(RosterAnswer, source: ObjectIdentifier)
     case failure(String, source: ObjectIdentifier)
+    /// It has not told of a change that it was to tell of.
+    case silence(source: ObjectIdentifier)
 }
 
 /// The core daemon that is followed, and what is known of its agents.
@@ -70,6 +72,9 @@ extension Watcher {
                         hasAnswered = true
                         worker.post(.answer(answer, source: source))
                     }
+                    // For good: whoever has forgotten us once may do so again.
+                    isSubscribing = false
+                    worker.post(.silence(source: source))
                 } catch {
                     // Not every daemon knows it: then it is asked now and then.
                     isSubscribing = hasAnswered
@@ -99,6 +104,11 @@ extension Watcher {
             }
         case .failure(let words, let source) where source == own:
             roster.follower.take(failure: words, at: now)
+        case .silence(let source) where source == own:
+            let words =
+                "\(roster.settings.hostSocket) has not told of a change, and is asked every few seconds from now on"
+            tell(WatchEvent(.roster, words))
+            return
         default: return
         }
         // First what follows from it: the sentence counts the agents that are in force.
