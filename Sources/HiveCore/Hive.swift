@@ -25,7 +25,8 @@ public struct Hive: Sendable {
     ///   - explicit: the path was given on the command line or in the environment.
     ///   - canBeEmpty: a missing configuration and no agents are no error either: an agent is about to be added.
     ///   - roster: agents that a core daemon names. One that is declared too has the settings that are written there, the
-    ///     others have default settings. Nil: those that `roster.json` remembers, where the configuration has a roster.
+    ///     others have default settings. Nil: those that `roster.json` remembers. Where the configuration has no roster, there are
+    ///     none.
     /// - Throws: the first error, naming file, line, key and value.
     public static func load(
         configPath: String = Configuration.standardPath, explicit: Bool = false,
@@ -36,7 +37,7 @@ public struct Hive: Sendable {
         if explicit || DurableFile.exists(configPath) {
             configuration = try Configuration(path: configPath)
         } else {
-            guard canBeEmpty || !added.isEmpty || roster?.isEmpty == false else {
+            guard canBeEmpty || !added.isEmpty else {
                 throw HiveError(
                     .configuration,
                     "there is no \(configPath): write one, for example { agents: { alpha: { web: { port: 8080 } } } }, "
@@ -45,10 +46,12 @@ public struct Hive: Sendable {
             configuration = Configuration(defaultsFor: configPath)
         }
         // Who runs without asking the daemon takes nobody's network away for that.
-        let remembered =
-            roster == nil && configuration.roster != nil ? try Roster.load(stateDirectory).names : []
+        var named: [String] = []
+        if configuration.roster != nil {
+            if let roster { named = roster } else { named = try Roster.load(stateDirectory).names }
+        }
         return try Hive(
-            configuration, added: added, leases: Leases.load(stateDirectory), roster: roster ?? remembered)
+            configuration, added: added, leases: Leases.load(stateDirectory), roster: named)
     }
 
     /// - Parameters:

@@ -168,13 +168,21 @@ import Testing
                 + "link \"hv-long_tudhjp8\": rename one of the two")
     }
 
-    @Test func aRosterIsAgentsEnough() throws {
+    /// Whom it names is wanted as long as the configuration has a roster, whatever is known of it.
+    @Test func aRosterIsAgentsEnoughWhereThereIsOne() throws {
         let directory = try TemporaryDirectory()
         let path = "\(directory.path)/hive.json"
-        #expect(throws: HiveError.self) { try Hive.load(configPath: path, stateDirectory: directory.state) }
-        #expect(
-            try Hive.load(configPath: path, stateDirectory: directory.state, roster: ["a"]).agents.map(\.name)
-                == ["a"])
+        func agents(_ roster: [String]?) throws -> [String] {
+            try Hive.load(configPath: path, stateDirectory: directory.state, roster: roster).agents.map(
+                \.name)
+        }
+        for roster in [nil, ["a"]] { #expect(throws: HiveError.self) { try agents(roster) } }
+        try directory.state.make()
+        try Roster(["b"]).save(directory.state)
+        try directory.write("{ roster: { hostSocket: '/s' } }", to: "hive.json")
+        #expect(try agents(["a"]) == ["a"] && agents(nil) == ["b"] && agents([]) == [])
+        try directory.write("{}", to: "hive.json")
+        #expect(try agents(["a"]) == [] && agents(nil) == [])
     }
 
     // MARK: Configuration

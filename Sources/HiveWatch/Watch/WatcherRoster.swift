@@ -41,13 +41,17 @@ final class RosterKeeper {
 }
 
 extension Watcher {
-    /// Agents that only the roster names are wanted too.
-    var rosterNames: [String] { roster?.known.names ?? [] }
+    /// Agents that only the roster names are wanted too. Nil: none is followed yet, so whom it named last.
+    var rosterNames: [String]? { roster?.known.names }
 
     /// Follows the daemon that the configuration names, or none.
+    ///
+    /// With the roster its agents go out of the configuration, at once: `grace` is for what a daemon says. `roster.json` stays, so that
+    /// whoever puts the roster back has them back, whether a watcher ran meanwhile or not.
     func follow(_ settings: RosterSettings?, known: Roster? = nil) {
         guard settings != roster?.settings else { return }
-        let last = known ?? roster?.known ?? Roster()
+        // (What cannot be read was an error of `load` already.)
+        let last = known ?? roster?.known ?? (try? Roster.load(options.state)) ?? Roster()
         roster = nil
         guard let settings else { return }
         do {
