@@ -214,6 +214,34 @@ import Testing
         #expect(server.connections.isEmpty)
     }
 
+    /// A verification lasts as long as its connection, but not for ever, and a little longer where packets are heard of late.
+    @Test func aVerificationLastsAsLongAsItsConnection() throws {
+        do {
+            let client = try client()
+            send("verify\n", client)
+            server.serve { connection, _ in
+                connection.stream = .verifying(Verifying(agents: ["alpha"], end: .now + .seconds(5)))
+            }
+            #expect(server.verifies("alpha") && server.verifies(nil) && !server.verifies("beta"))
+            #expect(try #require(server.connections.first?.deadline) <= .now + .seconds(5))
+            withExtendedLifetime(client) {}
+        }
+        _ = serve()
+        #expect(server.connections.isEmpty && server.verifies("alpha") && !server.verifies("beta"))
+        #expect(wait { !server.verifies("alpha") })
+        // Whoever stays is cut off.
+        let client = try client()
+        send("verify\n", client)
+        server.serve { connection, _ in
+            connection.stream = .verifying(Verifying(agents: nil, end: .now + .milliseconds(50)))
+        }
+        #expect(server.verifies("beta"))
+        usleep(60_000)
+        _ = serve()
+        #expect(server.connections.isEmpty)
+        withExtendedLifetime(client) {}
+    }
+
     @Test func emptyLinesBuyNoTime() throws {
         let client = try client()
         _ = serve()

@@ -272,6 +272,20 @@ import Testing
         let verified = try hive.lab.verify()
         #expect(verified.status == VerifyTests.good, "\(verified)")
         #expect(verified.cell("alpha", .host).blocked > 0 && verified.reached.isEmpty)
+        // Its probes are attacks with a note; what comes later is one without, though less than a minute has gone by.
+        let probes = try watcher.events("attack")
+        #expect(!probes.isEmpty && probes.allSatisfy { $0["verifying"] as? Bool == true }, "\(probes)")
+        usleep(2_500_000)
+        try hive.send(hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 7001, []), as: hive.alpha)
+        func later() throws -> [[String: Any]] {
+            try watcher.events("attack").filter {
+                ($0["number"] as? Int ?? 0) > (probes.last?["number"] as? Int ?? 0)
+            }
+        }
+        try wait { try !later().contains { $0["verifying"] == nil } }
+        #expect(
+            try later().first { $0["verifying"] == nil }?["sentence"] as? String
+                == "dropped (host): udp 10.77.0.2:4000 -> 10.77.0.1:7001")
         let why = try hive.lab.hivectl("net", "why", "alpha", "host:7000", "--json")
         let way = try JSONDecoder().decode(Way.self, from: Data(why.stdout.utf8))
         #expect(way.outcome == .blocked && way.basis == .trace && way.counter == "host", "\(why)")
@@ -280,5 +294,10 @@ import Testing
         #expect(try watcher.state["holds"] as? Bool == true)
         #expect(try watcher.state["repairs"] as? Int == 0, "\(watcher.process.words)")
         #expect(try hive.lab.hivectl("net", "plan").status == 0)
+        // A watcher that hangs keeps nobody from verifying.
+        kill(watcher.process.pid, SIGSTOP)
+        defer { kill(watcher.process.pid, SIGCONT) }
+        let alone = try hive.lab.verify("alpha")
+        #expect(alone.status == VerifyTests.good, "\(alone)")
     }
 }

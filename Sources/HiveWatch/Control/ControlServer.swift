@@ -6,6 +6,8 @@ final class ControlServer {
     private let listener: UnixSocket
     private let group: gid_t?
     private(set) var connections: [ControlConnection] = []
+    /// What has ended, as long as something of it may be heard of.
+    private var verified: [Verifying] = []
 
     /// Of all, root's among them.
     static let mostConnections = 64
@@ -84,7 +86,20 @@ final class ControlServer {
             connection.endIfDone()
             if let deadline = connection.deadline, now >= deadline { connection.end() }
         }
+        verified.removeAll { now >= $0.end }
+        for case .verifying(let what) in connections.filter(\.isOver).map(\.stream) {
+            verified.append(Verifying(agents: what.agents, end: now + Verifying.echo))
+        }
         connections.removeAll(where: \.isOver)
+    }
+
+    /// Somebody says that probes of an agent may be among what is dropped.
+    func verifies(_ agent: String?) -> Bool {
+        let now = ContinuousClock.now
+        return verified.contains { now < $0.end && $0.concerns(agent) }
+            || connections.contains {
+                if case .verifying(let what) = $0.stream { what.concerns(agent) } else { false }
+            }
     }
 
     /// Whoever is welcome. The file's mode says the same, but it can be changed, and a socket be passed on by a mount.
@@ -134,7 +149,8 @@ final class ControlConnection {
     /// Lines of a stream that there was no room for.
     private var dropped = 0
 
-    enum Stream { case events, drops(agent: String?) }
+    /// `verifying` gets nothing: it lasts as long as the connection.
+    enum Stream { case events, drops(agent: String?), verifying(Verifying) }
 
     /// For a whole request, and for reading some more of an answer.
     static let patience = Duration.seconds(10)
@@ -152,7 +168,8 @@ final class ControlConnection {
     }
     /// When it is cut off. Nil: it is our turn.
     var deadline: ContinuousClock.Instant? {
-        isBusy || stream != nil && output.isEmpty ? nil : since + Self.patience
+        if case .verifying(let what) = stream { return what.end }
+        return isBusy || stream != nil && output.isEmpty ? nil : since + Self.patience
     }
 
     func end() { isOver = true }
