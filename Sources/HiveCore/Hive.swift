@@ -25,7 +25,8 @@ public struct Hive: Sendable {
     ///   - explicit: the path was given on the command line or in the environment.
     ///   - canBeEmpty: a missing configuration and no agents are no error either: an agent is about to be added.
     ///   - roster: agents that a core daemon names. One that is declared too has the settings that are written there, the
-    ///     others have default settings. Nil: those that `roster.json` remembers. None where the configuration has no roster.
+    ///     others have default settings. Nil: those that `roster.json` remembers. Where the configuration has no roster, there are
+    ///     none.
     /// - Throws: the first error, naming file, line, key and value.
     public static func load(
         configPath: String = Configuration.standardPath, explicit: Bool = false,
@@ -44,13 +45,13 @@ public struct Hive: Sendable {
             }
             configuration = Configuration(defaultsFor: configPath)
         }
-        // Who runs without asking the daemon takes nobody's network away for that. Whoever takes the roster out of the configuration does.
-        var names: [String] = []
+        // Who runs without asking the daemon takes nobody's network away for that.
+        var named: [String] = []
         if configuration.roster != nil {
-            if let roster { names = roster } else { names = try Roster.load(stateDirectory).names }
+            if let roster { named = roster } else { named = try Roster.load(stateDirectory).names }
         }
         return try Hive(
-            configuration, added: added, leases: Leases.load(stateDirectory), roster: names)
+            configuration, added: added, leases: Leases.load(stateDirectory), roster: named)
     }
 
     /// - Parameters:

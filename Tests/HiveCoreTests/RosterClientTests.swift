@@ -154,16 +154,46 @@ import Testing
         #expect(error?.description == "the daemon at \(mute.path) did not answer in time")
     }
 
-    /// It may have died with its connection open.
-    @Test func aSubscriptionThatFallsSilentIsGivenUp() throws {
-        let silent = try RosterDaemon([.send(RosterDaemon.healthy + "\n"), .hold])
-        let client = try RosterClient(
-            socket: silent.path, deadline: Self.patient, silence: .milliseconds(300))
+    /// No news for a while: it is asked whether there are none.
+    @Test func aSilentSubscriptionIsNoticed() throws {
+        let other = #"{"version":1,"ok":true,"agent_statuses":[{"name":"beta"}]}"#
+        for (asked, news, tells) in [
+            // Forgotten: the change is heard of all the same, and then it is over.
+            (other, nil as String?, false),
+            // The news were on their way.
+            (other, other, true),
+        ] {
+            let daemon = try RosterDaemon(answers: [asked, asked], RosterDaemon.healthy, then: news)
+            let client = try RosterClient(socket: daemon.path, deadline: .seconds(2))
+            var answers: [[String]] = []
+            let start = ContinuousClock.now
+            let result = Result { () throws(HiveError) in
+                try client.follow(askingAfter: .milliseconds(200)) { answers.append($0.names) }
+            }
+            #expect(answers.prefix(2) == [["alpha"], ["beta"]])
+            if tells {
+                #expect(answers == [["alpha"], ["beta"], ["beta"]])
+                #expect(throws: HiveError.self) { try result.get() }
+            } else {
+                #expect(answers.count == 2 && ContinuousClock.now - start >= .milliseconds(2200))
+                #expect(throws: Never.self) { try result.get() }
+            }
+        }
+    }
+
+    /// Silence with nothing to tell is no reason to give it up; a daemon that is gone is.
+    @Test func aQuietSubscriptionGoesOn() throws {
+        let same = Array(repeating: RosterDaemon.healthy, count: 3)
+        let daemon = try RosterDaemon(answers: same, RosterDaemon.healthy, then: nil)
+        let client = try RosterClient(socket: daemon.path, deadline: Self.patient)
         var count = 0
-        let start = ContinuousClock.now
-        let error = #expect(throws: HiveError.self) { try client.follow { _ in count += 1 } }
-        #expect(count == 1 && ContinuousClock.now - start >= .milliseconds(300))
-        #expect(error?.description == "the daemon at \(silent.path) did not answer in time")
+        let error = #expect(throws: HiveError.self) {
+            try client.follow(askingAfter: .milliseconds(100)) { _ in count += 1 }
+        }
+        #expect(count == 1)
+        #expect(error?.description == "the daemon at \(daemon.path) refuses to answer: \"enough\"")
+        let asked = Array(repeating: "{\"cmd\":\"agent_status\"}", count: 4)
+        #expect(daemon.requests == ["{\"cmd\":\"subscribe_agent_status\"}"] + asked)
     }
 
     @Test func itCanBeStopped() async throws {

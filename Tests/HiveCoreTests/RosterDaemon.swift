@@ -32,11 +32,50 @@ final class RosterDaemon {
     /// - Parameters:
     ///   - reads: false to close each connection at once instead.
     ///   - steps: for each connection; then it is closed. Nil: nobody is let in.
-    init(reads: Bool = true, _ steps: [Step]?) throws {
+    convenience init(reads: Bool = true, _ steps: [Step]?) throws {
+        guard let steps else {
+            try self.init(serve: nil)
+            return
+        }
+        try self.init { connection, record in
+            if reads { Self.serve(connection, steps, record) }
+            close(connection)
+        }
+    }
+
+    /// One with a subscriber.
+    ///
+    /// - Parameters:
+    ///   - answers: to questions, one each; whoever asks more gets a no.
+    ///   - first: for the subscriber.
+    ///   - news: for the subscriber, after the first question, and then nothing but the end; nil: nothing at all.
+    convenience init(answers: [String], _ first: String, then news: String?) throws {
+        let script = Script(answers)
+        try self.init { connection, record in
+            if Self.request(connection, record).contains("subscribe") {
+                _ = Self.put(connection, Array((first + "\n").utf8))
+                script.subscriber.withLock { $0 = connection }
+                return
+            }
+            let no = #"{"version":1,"ok":false,"error":"enough"}"#
+            let answer = script.answers.withLock { $0.popFirst() } ?? no
+            _ = Self.put(connection, Array((answer + "\n").utf8))
+            close(connection)
+            guard let news else { return }
+            usleep(300_000)
+            script.subscriber.withLock {
+                _ = Self.put($0, Array((news + "\n").utf8))
+                close($0)
+            }
+        }
+    }
+
+    /// - Parameter serve: does what it likes with each connection, and closes it.
+    private init(serve: (@Sendable (Int32, Record) -> Void)?) throws {
         directory = try TemporaryDirectory()
         path = "\(directory.path)/host.sock"
         listener = try Self.listener(path)
-        guard let steps else { return }
+        guard let serve else { return }
         let work = Work { [record, listener] in
             while true {
                 let connection = accept(listener, nil, nil)
@@ -45,9 +84,7 @@ final class RosterDaemon {
                     close(listener)
                     return
                 }
-                guard connection >= 0 else { continue }
-                if reads { Self.serve(connection, steps, record) }
-                close(connection)
+                if connection >= 0 { serve(connection, record) }
             }
         }
         var thread = pthread_t()
@@ -88,11 +125,18 @@ final class RosterDaemon {
         }
     }
 
-    private static func serve(_ connection: Int32, _ steps: [Step], _ record: Record) {
+    private static func request(_ connection: Int32, _ record: Record) -> String {
         var request: [UInt8] = []
         var byte: UInt8 = 0
         while recv(connection, &byte, 1, 0) == 1, byte != 0x0a { request.append(byte) }
-        record.asked.withLock { $0.append(String(decoding: request, as: UTF8.self)) }
+        let words = String(decoding: request, as: UTF8.self)
+        record.asked.withLock { $0.append(words) }
+        return words
+    }
+
+    private static func serve(_ connection: Int32, _ steps: [Step], _ record: Record) {
+        _ = request(connection, record)
+        var byte: UInt8 = 0
         for step in steps {
             switch step {
             case .send(let text): guard put(connection, Array(text.utf8)) else { return }
@@ -119,6 +163,12 @@ final class RosterDaemon {
     private final class Record: Sendable {
         let closed = Atomic(false)
         let asked = Mutex<[String]>([])
+    }
+
+    private final class Script: Sendable {
+        let answers: Mutex<ArraySlice<String>>
+        let subscriber = Mutex<Int32>(-1)
+        init(_ answers: [String]) { self.answers = Mutex(answers[...]) }
     }
 
     private final class Work: Sendable {

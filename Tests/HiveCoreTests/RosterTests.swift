@@ -168,23 +168,21 @@ import Testing
                 + "link \"hv-long_tudhjp8\": rename one of the two")
     }
 
-    /// Of a roster that the configuration does not name, or no longer, nobody is an agent.
-    @Test func whereNoRosterIsFollowedNobodyIsOfIt() throws {
+    /// Whom it names is wanted as long as the configuration has a roster, whatever is known of it.
+    @Test func aRosterIsAgentsEnoughWhereThereIsOne() throws {
         let directory = try TemporaryDirectory()
         let path = "\(directory.path)/hive.json"
         func agents(_ roster: [String]?) throws -> [String] {
-            try Hive.load(configPath: path, stateDirectory: directory.state, roster: roster).agents
-                .map(\.name)
+            try Hive.load(configPath: path, stateDirectory: directory.state, roster: roster).agents.map(
+                \.name)
         }
-        #expect(throws: HiveError.self) { try agents(["a"]) }
-        try directory.write("{ roster: { hostSocket: '/s' } }", to: "hive.json")
-        #expect(try agents(["a"]) == ["a"])
+        for roster in [nil, ["a"]] { #expect(throws: HiveError.self) { try agents(roster) } }
         try directory.state.make()
         try Roster(["b"]).save(directory.state)
-        #expect(try agents(nil) == ["b"])
+        try directory.write("{ roster: { hostSocket: '/s' } }", to: "hive.json")
+        #expect(try agents(["a"]) == ["a"] && agents(nil) == ["b"] && agents([]) == [])
         try directory.write("{}", to: "hive.json")
-        #expect(try agents(["a"]) == [])
-        #expect(try agents(nil) == [])
+        #expect(try agents(["a"]) == [] && agents(nil) == [])
     }
 
     // MARK: Configuration

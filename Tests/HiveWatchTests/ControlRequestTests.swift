@@ -50,6 +50,6 @@ import Testing
     @Test func theVocabularyIsTheNetworks() {
         #expect(
             Set(ControlRequest.Verb.allCases.map(\.rawValue))
-                == ["apply", "plan", "show", "add", "rm", "events", "drops"])
+                == ["apply", "plan", "show", "add", "rm", "events", "drops", "verify"])
     }
 }

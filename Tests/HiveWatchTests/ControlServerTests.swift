@@ -133,27 +133,6 @@ import Testing
         #expect(receive(client) == "all\n" && receive(client) == "")
     }
 
-    /// Of a stream's reader that is gone nothing is kept until there is something to say; one that only says nothing more stays.
-    @Test func whoFollowedAndIsGoneIsForgottenAtOnce() throws {
-        var gone: UnixSocket? = try client()
-        let quiet = try client()
-        for client in [gone, quiet].compactMap(\.self) { send("x\n", client) }
-        server.serve { connection, _ in connection.stream = .events }
-        server.serve { _, _ in }
-        #expect(server.connections.count == 2)
-        gone = nil
-        shutdown(quiet.descriptor, Int32(SHUT_WR))
-        var polled = server.interests.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
-        #expect(poll(&polled, nfds_t(polled.count), 0) == 2)
-        server.serve { _, _ in }
-        #expect(server.connections.count == 1)
-        // Nothing more wakes the server.
-        polled = server.interests.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
-        #expect(poll(&polled, nfds_t(polled.count), 0) == 0)
-        server.connections.first?.send(streamed: Array("event\n".utf8)) { _ in [] }
-        #expect(receive(quiet) == "event\n")
-    }
-
     @Test func moreThanEnoughAreTurnedAway() throws {
         let clients = try (0..<ControlServer.mostConnections).map { _ in try client() }
         _ = serve()
@@ -164,6 +143,116 @@ import Testing
         // It is told why, and then hung up on.
         #expect(receive(late).contains("64 connections already") && receive(late) == "")
         withExtendedLifetime(clients) {}
+    }
+
+    /// Members of the group leave room for each other, and for root, whatever they do.
+    @Test func othersLeaveRoomForRoot() {
+        var users: [uid_t] = []
+        /// As many as find a place.
+        func connect(_ user: uid_t) -> (count: Int, words: String) {
+            for count in 0...100 {
+                if let words = ControlServer.obstacle(to: user, among: users) { return (count, words) }
+                users.append(user)
+            }
+            return (101, "")
+        }
+        #expect(connect(1000) == (16, "the watcher has 16 connections of this user already"))
+        #expect(connect(1001).count == 16 && connect(1002).count == 16)
+        #expect(
+            connect(1003)
+                == (0, "the watcher has 48 connections already, and keeps the rest of its 64 for root"))
+        #expect(connect(0) == (16, "the watcher has 64 connections already"))
+        // Root's own are not taken from the others' share.
+        users = Array(repeating: 0, count: 30)
+        #expect(connect(1000).count == 16 && connect(1001).count == 16 && connect(1002).count == 2)
+    }
+
+    /// Who follows and vanishes is forgotten at once, not with the next line; who only says nothing more still gets lines.
+    @Test(arguments: [true, false]) func aFollowerThatVanishesIsNoticed(saysNoMore: Bool) throws {
+        func follow() throws -> UnixSocket {
+            let client = try client()
+            send("follow\n", client)
+            if saysNoMore { shutdown(client.descriptor, Int32(SHUT_WR)) }
+            server.serve { connection, _ in connection.stream = .events }
+            return client
+        }
+        func wakes() -> Bool {
+            var polled = server.interests.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
+            return poll(&polled, nfds_t(polled.count), 0) > 0
+        }
+        let stays = try follow()
+        do {
+            let vanishes = try follow()
+            _ = serve()
+            #expect(server.connections.count == 2 && !wakes())
+            withExtendedLifetime(vanishes) {}
+        }
+        #expect(wakes())
+        _ = serve()
+        #expect(server.connections.count == 1 && !wakes())
+        server.connections.first?.send(streamed: Array("line\n".utf8)) { _ in [] }
+        #expect(receive(stays) == "line\n")
+    }
+
+    /// What it asked for is done; then it is forgotten, and wakes nobody up meanwhile.
+    @Test func whoVanishesWhileAnAnswerIsOwed() throws {
+        var held: ControlConnection?
+        do {
+            let client = try client()
+            send("long\n", client)
+            server.serve { connection, _ in
+                connection.isBusy = true
+                held = connection
+            }
+        }
+        _ = serve()
+        #expect(server.connections.count == 1)
+        #expect(server.interests.allSatisfy { $0.descriptor < 0 || $0.events != 0 })
+        held?.isBusy = false
+        held?.send(Array("done\n".utf8))
+        _ = serve()
+        #expect(server.connections.isEmpty)
+    }
+
+    /// A verification lasts as long as its connection, but not for ever, and a little longer where packets are heard of late.
+    @Test func aVerificationLastsAsLongAsItsConnection() throws {
+        do {
+            let client = try client()
+            send("verify\n", client)
+            server.serve { connection, _ in
+                connection.stream = .verifying(Verifying(agents: ["alpha"], end: .now + .seconds(5)))
+            }
+            #expect(server.verifies("alpha") && server.verifies(nil) && !server.verifies("beta"))
+            #expect(try #require(server.connections.first?.deadline) <= .now + .seconds(5))
+            withExtendedLifetime(client) {}
+        }
+        _ = serve()
+        #expect(server.connections.isEmpty && server.verifies("alpha") && !server.verifies("beta"))
+        #expect(wait { !server.verifies("alpha") })
+        // Whoever stays is cut off.
+        let client = try client()
+        send("verify\n", client)
+        server.serve { connection, _ in
+            connection.stream = .verifying(Verifying(agents: nil, end: .now + .milliseconds(50)))
+        }
+        #expect(server.verifies("beta"))
+        usleep(60_000)
+        _ = serve()
+        #expect(server.connections.isEmpty)
+        withExtendedLifetime(client) {}
+    }
+
+    @Test func emptyLinesBuyNoTime() throws {
+        let client = try client()
+        _ = serve()
+        let connection = try #require(server.connections.first)
+        let deadline = try #require(connection.deadline)
+        send("\n\n", client)
+        _ = serve()
+        #expect(connection.deadline == deadline)
+        send("x\n", client)
+        _ = serve()
+        #expect(try #require(connection.deadline) > deadline)
     }
 
     /// A stream's reader that does not read loses lines, and is told how many; nobody else waits.

@@ -83,6 +83,12 @@ import Testing
         #expect(tally.note(drop("alpha", .peer, at: 120)) != nil, "another reason")
         #expect(tally.note(drop("beta", .host, at: 120)) != nil, "another agent")
         #expect(tally.note(drop("alpha", .host, at: 161))?.sentence.contains("50 more") == true)
+        // What may be a probe counts apart: nobody hides behind it.
+        let probe = tally.note(drop("gamma", .host, at: 200), verifying: true)
+        #expect(probe?.verifying == true && probe?.sentence.hasSuffix("; a verification was running") == true)
+        #expect(tally.note(drop("gamma", .host, at: 201), verifying: true) == nil)
+        let attack = tally.note(drop("gamma", .host, at: 202))
+        #expect(attack != nil && attack?.verifying == nil)
     }
 
     @Test func errorsAreExplained() {

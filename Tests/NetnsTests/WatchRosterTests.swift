@@ -79,25 +79,57 @@ import Testing
         #expect(try lab.host { if_nametoindex("hv-alpha") } != 0)
     }
 
-    /// Its agents go at once, since somebody has said so, and are forgotten.
-    @Test func whoeverStopsFollowingTakesItsAgentsAway() throws {
+    /// Root takes the roster out of the configuration: its agents go at once, on purpose. Put back, they are those that it named last.
+    @Test(arguments: [true, false]) func withTheRosterItsAgentsGo(byCommand: Bool) throws {
         let lab = try Lab()
-        let daemon = try CoreDaemon(lab, CoreDaemon.healthy("alpha", "own"))
+        let daemon = try CoreDaemon(lab, CoreDaemon.healthy("alpha", "beta"))
         defer { daemon.end() }
-        let slow = Self.configuration.replacing("grace: 1", with: "grace: 3600")
-        let watcher = try LabKeeper(lab, configuration: slow)
-        try Self.expectAgents(lab, "alpha", "own")
-        daemon.end()
-        try wait { try (watcher.state["roster"] as? String)?.contains("kept") != true }
-        try lab.write(configuration: "{ agents: { own: { address4: '10.77.0.9' } } }")
+        // (A grace that nobody waits for.)
+        let with = Self.configuration.replacingOccurrences(of: "grace: 1", with: "grace: 3600")
+        let without = #"{ agents: { own: { address4: "10.77.0.9" } } }"#
+        let watcher = try LabKeeper(lab, configuration: with)
+        try Self.expectAgents(lab, "alpha", "beta", "own")
+        let saved = try lab.must("cat \(Lab.state)/roster.json").stdout
+        #expect(saved.contains("alpha") && saved.contains("beta"))
+
+        try lab.write(configuration: without)
+        if byCommand { #expect(try lab.hivectl("net", "apply").status == 0) }
         try Self.expectAgents(lab, "own")
-        #expect(try watcher.events("agent-down").compactMap { $0["agent"] as? String } == ["alpha"])
+        #expect(try watcher.events("agent-down").compactMap { $0["agent"] as? String } == ["alpha", "beta"])
         #expect(try watcher.state["roster"] == nil)
-        // Followed again, while the daemon is down.
-        try lab.write(configuration: slow)
-        try wait { try (watcher.state["roster"] as? String)?.contains("cannot") != true }
-        #expect(try lab.connected() == ["own"])
-        #expect(try lab.hivectl("--socket", Lab.nobody, "net", "plan").status == 0)
+        #expect(try lab.must("cat \(Lab.state)/roster.json").stdout == saved)
+        let plan = try lab.hivectl("net", "plan")
+        #expect(plan.status == 0 && plan.stdout.isEmpty, "\(plan)")
+
+        // Back, while the daemon is down.
+        daemon.end()
+        try lab.write(configuration: with)
+        if byCommand { #expect(try lab.hivectl("net", "apply").status == 0) }
+        try Self.expectAgents(lab, "alpha", "beta", "own")
+        try Self.expectKept(watcher, "2 agents known from before are kept", "alpha", "beta", "own")
+        #expect(try lab.must("cat \(Lab.state)/roster.json").stdout == saved)
+    }
+
+    /// A daemon that forgets who has subscribed, and keeps the connection. (Half a minute goes by until it is noticed.)
+    @Test func aSubscriptionThatGoesSilentIsNoticed() throws {
+        let lab = try Lab()
+        let daemon = try CoreDaemon(lab, CoreDaemon.healthy("alpha"))
+        defer { daemon.end() }
+        let watcher = try LabKeeper(lab, configuration: Self.configuration)
+        try Self.expectAgents(lab, "alpha", "own")
+        #expect(!daemon.requests.contains("{\"cmd\":\"agent_status\"}\n"), "the control: it tells by itself")
+        daemon.answer(CoreDaemon.healthy("alpha", "beta"), tells: false)
+        let deadline = ContinuousClock.now + .seconds(45)
+        while try lab.connected() != ["alpha", "beta", "own"], .now < deadline { usleep(200_000) }
+        #expect(try lab.connected() == ["alpha", "beta", "own"])
+        let words = "\(CoreDaemon.path) has not told of a change, and is asked every few seconds from now on"
+        try wait { try !watcher.sentences("roster").contains(words) }
+        #expect(try watcher.sentences("roster") == ["\(CoreDaemon.path) answers: 1 agent", words])
+        // From now on it is asked.
+        daemon.answer(CoreDaemon.healthy("alpha", "gamma"), tells: false)
+        try Self.expectAgents(lab, "alpha", "gamma", "own")
+        #expect(daemon.requests.filter { $0.contains("subscribe") }.count == 1)
+        #expect(Set(daemon.requests) == Self.permitted)
     }
 
     /// A daemon that has to be asked, and gets into all kinds of trouble: nothing changes in the kernel.

@@ -6,6 +6,8 @@ import Testing
 /// What a watcher tells: events, dropped packets, and systemd how it does.
 @Suite struct WatchStreamTests {
     private static let alone = "{ agents: { alpha: {} } }"
+    private static let ended =
+        "hivectl: The watcher at /run/hive/net.sock has ended, or hung up since this was not read for too long.\n"
 
     private static func follow(_ lab: Lab, _ arguments: String...) throws -> Command.Process {
         try lab.background(Lab.commandLine(["net"] + arguments))
@@ -39,10 +41,31 @@ import Testing
         let last = try lab.hivectl("net", "events", "--last", "1")
         #expect(last.stdout == lines[lines.count - 1] + "\n")
         #expect(try lab.hivectl("net", "events", "--last", "0").stdout.isEmpty)
-        // The end of the watcher is the end of its streams.
+        // The end of the watcher is the end of its streams, and not what was asked for.
         #expect(try watcher.end().status == 0)
         let end = try following.wait(seconds: 10)
         #expect(end.status == 69 && end.stdout.contains("\"kind\":\"stopped\""), "\(end)")
+        #expect(end.stderr == Self.ended, "\(end)")
+        #expect(try new.wait(seconds: 10).status == 69)
+    }
+
+    /// One that is killed has nothing to say any more.
+    @Test func followersAreToldOfASuddenEnd() throws {
+        let lab = try Lab()
+        let watcher = try LabKeeper(lab, configuration: Self.alone)
+        let followers = [
+            try Self.follow(lab, "events", "--follow"), try Self.follow(lab, "drops", "--follow"),
+        ]
+        let enough = try Self.follow(lab, "events", "--last", "1")
+        #expect(try enough.wait(seconds: 10).status == 0)
+        wait { followers[0].printed.isEmpty }
+        usleep(500_000)
+        kill(watcher.process.pid, SIGKILL)
+        for follower in followers {
+            let end = try follower.wait(seconds: 10)
+            #expect(end.status == 69, "\(end)")
+            #expect(end.stderr.hasSuffix(Self.ended), "\(end)")
+        }
     }
 
     /// Who goes away, or never reads, keeps it from nobody.
@@ -90,7 +113,6 @@ import Testing
         let all = try Self.follow(hive.lab, "drops", "--follow", "--count", "2")
         let one = try Self.follow(hive.lab, "drops", "beta", "--follow", "--json", "--count", "1")
         let endless = try Self.follow(hive.lab, "drops", "--follow")
-        let following = try Self.follow(hive.lab, "events", "--follow")
         usleep(500_000)
         try provoke(hive.alpha, port: 7003)
         wait { !all.printed.contains(":7003") }
@@ -128,10 +150,9 @@ import Testing
 
         #expect(try watcher.end().status == 0)
         let end = try endless.wait(seconds: 10)
-        #expect(end.status == 69 && end.stderr.hasSuffix("hivectl: The watcher has ended.\n"), "\(end)")
-        let events = try following.wait(seconds: 10)
-        #expect(events.status == 69 && events.stderr == "hivectl: The watcher has ended.\n", "\(events)")
-        #expect(events.stdout.contains("stopped"))
+        #expect(
+            end.status == 69
+                && end.stderr.hasSuffix(Self.ended), "\(end)")
     }
 
     // MARK: systemd
@@ -251,6 +272,20 @@ import Testing
         let verified = try hive.lab.verify()
         #expect(verified.status == VerifyTests.good, "\(verified)")
         #expect(verified.cell("alpha", .host).blocked > 0 && verified.reached.isEmpty)
+        // Its probes are attacks with a note; what comes later is one without, though less than a minute has gone by.
+        let probes = try watcher.events("attack")
+        #expect(!probes.isEmpty && probes.allSatisfy { $0["verifying"] as? Bool == true }, "\(probes)")
+        usleep(2_500_000)
+        try hive.send(hive.udp4(hive.alpha, to: TwoAgents.gateway4, port: 7001, []), as: hive.alpha)
+        func later() throws -> [[String: Any]] {
+            try watcher.events("attack").filter {
+                ($0["number"] as? Int ?? 0) > (probes.last?["number"] as? Int ?? 0)
+            }
+        }
+        try wait { try !later().contains { $0["verifying"] == nil } }
+        #expect(
+            try later().first { $0["verifying"] == nil }?["sentence"] as? String
+                == "dropped (host): udp 10.77.0.2:4000 -> 10.77.0.1:7001")
         let why = try hive.lab.hivectl("net", "why", "alpha", "host:7000", "--json")
         let way = try JSONDecoder().decode(Way.self, from: Data(why.stdout.utf8))
         #expect(way.outcome == .blocked && way.basis == .trace && way.counter == "host", "\(why)")
@@ -259,5 +294,10 @@ import Testing
         #expect(try watcher.state["holds"] as? Bool == true)
         #expect(try watcher.state["repairs"] as? Int == 0, "\(watcher.process.words)")
         #expect(try hive.lab.hivectl("net", "plan").status == 0)
+        // A watcher that hangs keeps nobody from verifying.
+        kill(watcher.process.pid, SIGSTOP)
+        defer { kill(watcher.process.pid, SIGCONT) }
+        let alone = try hive.lab.verify("alpha")
+        #expect(alone.status == VerifyTests.good, "\(alone)")
     }
 }

@@ -6,7 +6,7 @@ internal import Glibc
 public final class RosterClient: Sendable {
     /// The absolute path of the daemon's unix socket.
     public let socket: String
-    private let deadline, silence: Duration
+    private let deadline: Duration
     /// A socketpair(2), whose first end `stop` makes readable for good: unlike shutdown(2) of the connection it is not too
     /// early when there is none yet, nor too late when its number belongs to something else.
     private let stopping: (read: Int32, write: Int32)
@@ -22,19 +22,13 @@ public final class RosterClient: Sendable {
         var line: String { "{\"cmd\":\"\(rawValue)\"}\n" }
     }
 
-    /// - Parameters:
-    ///   - deadline: for a whole exchange.
-    ///   - silence: for how long nothing may come of a subscription. A daemon that hangs, or has lost its end, looks like one that has
-    ///     nothing to tell: so now and then it is asked all the same.
-    public init(
-        socket: String, deadline: Duration = .seconds(5), silence: Duration = .seconds(30)
-    ) throws(HiveError) {
+    /// - Parameter deadline: for a whole exchange.
+    public init(socket: String, deadline: Duration = .seconds(5)) throws(HiveError) {
         var ends: [Int32] = [-1, -1]
         let code = socketpair(AF_UNIX, RosterSocket.type, 0, &ends) == 0 ? 0 : errno
         stopping = (ends[0], ends[1])
         self.socket = socket
         self.deadline = deadline
-        self.silence = silence
         guard code == 0 else { throw HiveError(cannot: "make a pair of sockets", errno: code) }
     }
 
@@ -56,16 +50,30 @@ public final class RosterClient: Sendable {
 
     /// Subscribes, and hands over answers as they come. The first has to be there within the deadline.
     ///
-    /// This is best effort. It ends by an error only: whatever is not an answer as `ask` would get it, too long a silence, and the end
-    /// of the connection. Then go on with `ask`, now and then.
-    public func follow(_ body: (RosterAnswer) throws(HiveError) -> Void) throws(HiveError) -> Never {
+    /// This is best effort: no news may mean that there are none, or that the daemon has forgotten us. So after a while of
+    /// silence it is asked. Where that answer names other agents, it is handed over too, and the news have to follow within the
+    /// deadline: they may be on their way.
+    ///
+    /// - Parameter silence: how long nothing has to be heard for it to be asked.
+    /// - Returns: when there were changes that the daemon did not tell of. Then go on with `ask` alone, now and then.
+    /// - Throws: for whatever is not an answer as `ask` would get it, and at the end of the connection.
+    public func follow(
+        askingAfter silence: Duration = .seconds(30), _ body: (RosterAnswer) throws(HiveError) -> Void
+    ) throws(HiveError) {
         let end = ContinuousClock.now + deadline
         var connection = try RosterSocket(socket, until: end, stopping: stopping.read)
         try connection.send(Request.subscribe.line, until: end)
-        var begin = end
+        var last = try RosterAnswer(connection.line(begin: end, whole: deadline), from: socket)
+        try body(last)
         while true {
-            try body(RosterAnswer(connection.line(begin: begin, whole: deadline), from: socket))
-            begin = .now + silence
+            if try !connection.hears(within: silence) {
+                let answer = try ask()
+                guard answer.names != last.names else { continue }
+                try body(answer)
+                guard try connection.hears(within: deadline) else { return }
+            }
+            last = try RosterAnswer(connection.line(begin: nil, whole: deadline), from: socket)
+            try body(last)
         }
     }
 

@@ -77,16 +77,16 @@ struct RosterSocket: ~Copyable {
     /// Reads up to a line feed.
     ///
     /// - Parameters:
-    ///   - begin: when the line has to have begun.
+    ///   - begin: when the line has to have begun; nil to wait for ever.
     ///   - whole: how long it may take from its first byte on, and at least until `begin`.
     /// - Returns: the line without its line feed.
     mutating func line(
-        begin: ContinuousClock.Instant, whole: Duration
+        begin: ContinuousClock.Instant?, whole: Duration
     ) throws(HiveError) -> [UInt8] {
         var line = rest
         rest = []
         var searched = 0
-        var end = line.isEmpty ? begin : max(begin, .now + whole)
+        var end = line.isEmpty ? begin : begin ?? .now + whole
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             if let feed = line[searched...].firstIndex(of: UInt8(ascii: "\n")) {
@@ -102,7 +102,7 @@ struct RosterSocket: ~Copyable {
             try wait(POLLIN, until: end)
             let count = recv(descriptor, &chunk, chunk.count, 0)
             if count > 0 {
-                if line.isEmpty { end = max(begin, .now + whole) }
+                if line.isEmpty { end = begin ?? .now + whole }
                 line += chunk[..<count]
             } else if count == 0 {
                 let place = line.isEmpty ? "without an answer" : "in the middle of its answer"
@@ -114,6 +114,20 @@ struct RosterSocket: ~Copyable {
     }
 
     // MARK: Waiting
+
+    /// Waits for something to read, or for the end of the connection.
+    func hears(within time: Duration) throws(HiveError) -> Bool {
+        guard rest.isEmpty else { return true }
+        let end = ContinuousClock.now + time
+        var waited = [
+            pollfd(fd: stopping, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+        ]
+        repeat {
+            if try poll(&waited, until: nil, atMost: max(.zero, end - .now)) > 0 { return true }
+        } while .now < end
+        return false
+    }
 
     /// - Throws: also when `end` is past though the event is there: whoever keeps us busy is as bad as whoever is silent.
     private borrowing func wait(_ events: Int32, until end: ContinuousClock.Instant?) throws(HiveError) {

@@ -12,10 +12,12 @@ public final class ControlClient {
     /// The watcher's process id, as far as it is one here.
     public let watcher: Int32
 
+    /// - Parameter patience: for each wait, in seconds, where no answer takes long; nil: for ever.
     /// - Returns: nil if no watcher listens there.
     /// - Throws: `WatchError`, `noPermission` for somebody who may not connect.
-    public init?(path: String = standardPath) throws(WatchError) {
+    public init?(path: String = standardPath, patience: Int? = nil) throws(WatchError) {
         socket = try UnixSocket(isBlocking: true)
+        if let patience { socket.limit(seconds: patience) }
         self.path = path
         let code = try socket.connect(to: path)
         if [ENOENT, ECONNREFUSED, ENOTDIR].contains(code) { return nil }

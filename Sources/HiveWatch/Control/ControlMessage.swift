@@ -4,7 +4,7 @@ internal import HiveCore
 /// One line from whoever asks the watcher for something. Unknown keys are passed over.
 public struct ControlRequest: Codable, Sendable {
     public enum Verb: String, Codable, CaseIterable, Sendable {
-        case apply, plan, show, add, rm, events, drops
+        case apply, plan, show, add, rm, events, drops, verify
     }
 
     /// The highest version of the protocol that is spoken here.
@@ -25,6 +25,9 @@ public struct ControlRequest: Codable, Sendable {
     public var follow: Bool?
     /// With `events` and `drops`: at most so many of the past.
     public var last: Int?
+
+    /// With `verify`: the agents that send what is forbidden. Nil: all.
+    public var agents: [String]?
 
     public init(_ cmd: Verb) { self.cmd = cmd }
 
@@ -69,6 +72,7 @@ public struct ControlRequest: Codable, Sendable {
         settings = try keys.decodeIfPresent(String.self, forKey: .settings)
         follow = try keys.decodeIfPresent(Bool.self, forKey: .follow)
         last = try keys.decodeIfPresent(Int.self, forKey: .last)
+        agents = try keys.decodeIfPresent([String].self, forKey: .agents)
     }
 }
 

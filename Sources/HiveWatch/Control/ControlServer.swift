@@ -6,10 +6,15 @@ final class ControlServer {
     private let listener: UnixSocket
     private let group: gid_t?
     private(set) var connections: [ControlConnection] = []
+    /// What has ended, as long as something of it may be heard of.
+    private var verified: [Verifying] = []
 
+    /// Of all, root's among them.
     static let mostConnections = 64
-    /// Of others than root, so that they never keep root out.
+    /// Of all that are not root's: the rest is for root, who is let in whatever the group does.
     static let mostOfOthers = 48
+    /// Of one user who is not root.
+    static let mostOfOne = 16
 
     /// - Parameters:
     ///   - path: in a directory that is made if it is missing.
@@ -50,9 +55,9 @@ final class ControlServer {
 
     /// What to wait for: descriptor and poll(2) events.
     var interests: [(descriptor: Int32, events: Int16)] {
-        // (A negative one is passed over. Of somebody who has hung up the kernel would tell all the time while we owe an answer.)
+        // (A negative one is passed over. Of somebody who has hung up the kernel would tell all the time.)
         [(listener.descriptor, Int16(POLLIN))]
-            + connections.map { ($0.events == 0 && $0.stream == nil ? -1 : $0.descriptor, $0.events) }
+            + connections.map { ($0.isGone && $0.events == 0 ? -1 : $0.descriptor, $0.events) }
     }
 
     /// When somebody is to be cut off who has begun a request and does not end it.
@@ -61,20 +66,18 @@ final class ControlServer {
     /// Lets in, reads and writes as far as that goes without waiting.
     /// - Parameter handle: gets each whole line.
     func serve(_ handle: (ControlConnection, [UInt8]) -> Void) {
-        while let socket = listener.accept() {
-            guard let peer = socket.peer, isWelcome(peer) else { continue }
-            let isRoot = isRoot(peer)
-            let most = isRoot ? Self.mostConnections : Self.mostOfOthers
-            guard (isRoot ? connections : connections.filter { !$0.isRoot }).count < most else {
+        // (Somebody who never stops connecting does not keep those waiting who are in.)
+        for _ in 0..<Self.mostConnections {
+            guard let socket = listener.accept() else { break }
+            guard let user = user(of: socket) else { continue }
+            if let words = Self.obstacle(to: user, among: connections.map(\.user)) {
                 // (As far as that goes: an empty socket has room for a line.)
-                let words =
-                    "the watcher has \(most) connections already" + (isRoot ? "" : " of others than root")
                 let answer = ControlAnswer.failure(
                     Explanation(WatchError(WatchError.unavailable, words)))
                 _ = (try? answer.line())?.withUnsafeBytes { socket.write($0) }
                 continue
             }
-            connections.append(ControlConnection(socket, isRoot: isRoot))
+            connections.append(ControlConnection(socket, user: user))
         }
         let now = ContinuousClock.now
         for connection in connections {
@@ -83,23 +86,50 @@ final class ControlServer {
             connection.endIfDone()
             if let deadline = connection.deadline, now >= deadline { connection.end() }
         }
+        verified.removeAll { now >= $0.end }
+        for case .verifying(let what) in connections.filter(\.isOver).map(\.stream) {
+            verified.append(Verifying(agents: what.agents, end: now + Verifying.echo))
+        }
         connections.removeAll(where: \.isOver)
     }
 
-    /// The file's mode says the same. But it can be changed, and a socket be passed on by a mount.
-    private func isWelcome(_ peer: UnixSocket.Peer) -> Bool {
-        isRoot(peer) || group.map(peer.groups.contains) == true
+    /// Somebody says that probes of an agent may be among what is dropped.
+    func verifies(_ agent: String?) -> Bool {
+        let now = ContinuousClock.now
+        return verified.contains { now < $0.end && $0.concerns(agent) }
+            || connections.contains {
+                if case .verifying(let what) = $0.stream { what.concerns(agent) } else { false }
+            }
     }
 
-    /// Or whoever the watcher runs as.
-    private func isRoot(_ peer: UnixSocket.Peer) -> Bool { peer.user == 0 || peer.user == geteuid() }
+    /// Whoever is welcome. The file's mode says the same, but it can be changed, and a socket be passed on by a mount.
+    ///
+    /// - Returns: the user's id, 0 for the one that the watcher runs as too; nil for somebody who is not let in.
+    private func user(of socket: UnixSocket) -> uid_t? {
+        guard let peer = socket.peer else { return nil }
+        if peer.user == 0 || peer.user == geteuid() { return 0 }
+        return group.map(peer.groups.contains) == true ? peer.user : nil
+    }
+
+    /// Why somebody finds no place.
+    /// - Parameter users: of the connections that there are.
+    static func obstacle(to user: uid_t, among users: [uid_t]) -> String? {
+        if users.count >= mostConnections { return "the watcher has \(mostConnections) connections already" }
+        guard user != 0 else { return nil }
+        if users.count(where: { $0 == user }) >= mostOfOne {
+            return "the watcher has \(mostOfOne) connections of this user already"
+        }
+        return users.count { $0 != 0 } >= mostOfOthers
+            ? "the watcher has \(mostOfOthers) connections already, and keeps the rest of its \(mostConnections) for root"
+            : nil
+    }
 }
 
 /// Somebody who is connected.
 final class ControlConnection {
     private let socket: UnixSocket
-    /// It is root who is connected.
-    let isRoot: Bool
+    /// 0 for root, and whom the watcher runs as.
+    let user: uid_t
     private var input: [UInt8] = []
     private var output: [UInt8] = []
     private var sent = 0
@@ -108,6 +138,8 @@ final class ControlConnection {
     var hasMore: Bool { !isBusy && !isOver && input.contains(UInt8(ascii: "\n")) }
     /// The other side sends nothing more; it may still read.
     private var isHalfClosed = false
+    /// The other side reads nothing more either: its socket is closed.
+    private(set) var isGone = false
     /// When it last began to be waited for: for a request, or for the other side to read.
     private var since = ContinuousClock.now
     /// An answer is owed: further requests wait.
@@ -117,16 +149,17 @@ final class ControlConnection {
     /// Lines of a stream that there was no room for.
     private var dropped = 0
 
-    enum Stream { case events, drops(agent: String?) }
+    /// `verifying` gets nothing: it lasts as long as the connection.
+    enum Stream { case events, drops(agent: String?), verifying(Verifying) }
 
     /// For a whole request, and for reading some more of an answer.
     static let patience = Duration.seconds(10)
     /// Of a stream's lines, for a reader that is slow. An answer may be of any size.
     static let mostOutput = 1 << 20
 
-    init(_ socket: UnixSocket, isRoot: Bool) {
+    init(_ socket: UnixSocket, user: uid_t) {
         self.socket = socket
-        self.isRoot = isRoot
+        self.user = user
     }
 
     var descriptor: Int32 { socket.descriptor }
@@ -135,7 +168,8 @@ final class ControlConnection {
     }
     /// When it is cut off. Nil: it is our turn.
     var deadline: ContinuousClock.Instant? {
-        isBusy || stream != nil && output.isEmpty ? nil : since + Self.patience
+        if case .verifying(let what) = stream { return what.end }
+        return isBusy || stream != nil && output.isEmpty ? nil : since + Self.patience
     }
 
     func end() { isOver = true }
@@ -164,17 +198,21 @@ final class ControlConnection {
         if input.count > ControlRequest.longest { end() }
         // One at a time: each is answered before the next is looked at.
         while lines.isEmpty, !isBusy, let line = input.firstIndex(of: UInt8(ascii: "\n")) {
-            if line > 0 { lines.append(Array(input[..<line])) }
+            // (Lines with nothing in them are no requests: they buy nobody more time.)
+            if line > 0 {
+                lines.append(Array(input[..<line]))
+                since = .now
+            }
             input.removeSubrange(...line)
-            since = .now
         }
         return lines
     }
 
-    /// Nothing more is to come, and nothing is owed.
+    /// Nothing more is to come, and nothing is owed; or nobody is there who would read it.
     fileprivate func endIfDone() {
-        // Who says nothing more may still listen. Who has gone does not.
-        if isHalfClosed, stream != nil, !hasMore, socket.hasHungUp { end() }
+        if isHalfClosed, !isGone { isGone = socket.isClosedByPeer }
+        // What was asked for is done all the same.
+        if isGone, !isBusy, !hasMore { end() }
         if isHalfClosed, !isBusy, output.isEmpty, stream == nil, !hasMore { end() }
     }
 

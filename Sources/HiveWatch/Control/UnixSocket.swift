@@ -117,10 +117,18 @@ final class UnixSocket {
         let groups: [gid_t]
     }
 
-    /// The other side is closed both ways (unix_poll).
-    var hasHungUp: Bool {
+    /// Ends what waits longer, connect(2) too, by EAGAIN: SO_RCVTIMEO and SO_SNDTIMEO.
+    func limit(seconds: Int) {
+        var time = timeval(tv_sec: seconds, tv_usec: 0)
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
+        }
+    }
+
+    /// The other end is closed, and not only for writing: POLLHUP of unix_poll(), for which there is no need to ask.
+    var isClosedByPeer: Bool {
         var polled = pollfd(fd: descriptor, events: 0, revents: 0)
-        return poll(&polled, 1, 0) > 0 && polled.revents & Int16(POLLHUP) != 0
+        return poll(&polled, 1, 0) > 0 && polled.revents & Int16(POLLHUP | POLLERR) != 0
     }
 
     /// Reads what is there, as far as there is room.

@@ -41,6 +41,8 @@ public struct WatchEvent: Codable, Sendable {
     public var actors: [Actor]?
     /// From the first notice of the kernel's to the end of the repair.
     public var milliseconds: Double?
+    /// `hivectl net verify` was running, whose probe this may have been. Nil: it was not.
+    public var verifying: Bool?
 
     public init(
         _ kind: Kind, agent: String? = nil, _ sentence: String, changes: [ChangeReport.Item]? = nil,

@@ -16,6 +16,7 @@ extension Watcher {
             case .rm: try remove(connection, request)
             case .events: try events(connection, request)
             case .drops: try drops(connection, request)
+            case .verify: try verify(connection, request)
             }
         } catch {
             refuse(connection, error)
@@ -160,6 +161,16 @@ extension Watcher {
         } else {
             connection.endWhenSent()
         }
+    }
+
+    /// Only root may: it is root alone who can send what is verified with.
+    private func verify(_ connection: ControlConnection, _ request: ControlRequest) throws {
+        guard connection.user == 0 else {
+            throw WatchError(WatchError.noPermission, "only root can say that the boundary is being verified")
+        }
+        connection.stream = .verifying(
+            Verifying(agents: request.agents.map(Set.init), end: .now + Verifying.longest))
+        answer(connection, ControlAnswer(ok: true))
     }
 
     private func drops(_ connection: ControlConnection, _ request: ControlRequest) throws {

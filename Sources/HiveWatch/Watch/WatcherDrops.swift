@@ -14,9 +14,9 @@ struct DropKeeper {
     var descriptor: Int32? { log?.descriptor }
 
     /// - Returns: an event, for the first of its kind in a while.
-    mutating func add(_ drop: Drop) -> WatchEvent? {
+    mutating func add(_ drop: Drop, verifying: Bool) -> WatchEvent? {
         history.append(drop)
-        return tally.note(drop)
+        return tally.note(drop, verifying: verifying)
     }
 
     mutating func add(lost: UInt64) { history.add(lost: lost) }
@@ -60,7 +60,7 @@ extension Watcher {
         var names = keeper.dropNames()
         for packet in reading.packets {
             let drop = names.name(packet)
-            if let event = drops.add(drop) { tell(event) }
+            if let event = drops.add(drop, verifying: server.verifies(drop.agent)) { tell(event) }
             stream(drop) { agent in agent.map(drop.concerns(agent:)) ?? true }
         }
         keeper.keep(names)

@@ -7,6 +7,8 @@ enum RosterNews: Sendable {
     /// - Parameter source: of which client, since an older one may have something to say still.
     case answer(RosterAnswer, source: ObjectIdentifier)
     case failure(String, source: ObjectIdentifier)
+    /// It has not told of a change that it was to tell of.
+    case silence(source: ObjectIdentifier)
 }
 
 /// The core daemon that is followed, and what is known of its agents.
@@ -39,19 +41,19 @@ final class RosterKeeper {
 }
 
 extension Watcher {
-    /// Agents that only the roster names are wanted too.
-    var rosterNames: [String] { roster?.known.names ?? [] }
+    /// Agents that only the roster names are wanted too. Nil: none is followed yet, so whom it named last.
+    var rosterNames: [String]? { roster?.known.names }
 
     /// Follows the daemon that the configuration names, or none.
+    ///
+    /// With the roster its agents go out of the configuration, at once: `grace` is for what a daemon says. `roster.json` stays, so that
+    /// whoever puts the roster back has them back, whether a watcher ran meanwhile or not.
     func follow(_ settings: RosterSettings?, known: Roster? = nil) {
         guard settings != roster?.settings else { return }
-        let last = known ?? roster?.known ?? Roster()
+        // (What cannot be read was an error of `load` already.)
+        let last = known ?? roster?.known ?? (try? Roster.load(options.state)) ?? Roster()
         roster = nil
-        guard let settings else {
-            // Whoever took it out of the configuration wants its agents no more, also when it is put back.
-            try? Roster().save(options.state)
-            return
-        }
+        guard let settings else { return }
         do {
             let keeper = try RosterKeeper(settings, known: last)
             roster = keeper
@@ -74,8 +76,11 @@ extension Watcher {
                         hasAnswered = true
                         worker.post(.answer(answer, source: source))
                     }
+                    // For good: whoever has forgotten us once may do so again.
+                    isSubscribing = false
+                    worker.post(.silence(source: source))
                 } catch {
-                    // Not every daemon knows it: then it is asked now and then. After a silence it is asked, and subscribed to anew.
+                    // Not every daemon knows it: then it is asked now and then.
                     isSubscribing = hasAnswered
                 }
                 if client.isStopped { return }
@@ -103,6 +108,11 @@ extension Watcher {
             }
         case .failure(let words, let source) where source == own:
             roster.follower.take(failure: words, at: now)
+        case .silence(let source) where source == own:
+            let words =
+                "\(roster.settings.hostSocket) has not told of a change, and is asked every few seconds from now on"
+            tell(WatchEvent(.roster, words))
+            return
         default: return
         }
         // First what follows from it: the sentence counts the agents that are in force.

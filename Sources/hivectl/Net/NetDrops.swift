@@ -23,7 +23,7 @@ extension Hivectl {
         command.exit(.ok, "shown")
         command.usualExits(
             unavailable:
-                "without --follow and without a watcher; the watcher that was followed has ended; somebody else reads the log"
+                "without --follow and without a watcher; with --follow, the watcher has ended, or somebody else reads the log"
         )
         command.example("What one agent tries, as it does", "hivectl net drops alpha --follow")
         command.example(
@@ -95,7 +95,7 @@ extension Hivectl {
             left -= 1
         }
         if options.follows, left > 0, printer.isHeard {
-            throw Failure(.unavailable, "The watcher has ended.")
+            throw session.endOfStream
         }
         return .ok
     }

@@ -15,7 +15,7 @@ extension Hivectl {
         let last = command.option("last", "N", .integer(0...256), "at most N of the past")
         let json = command.flag("json", "print JSON, an object a line; its schema is stable (docs/json.md)")
         command.exit(.ok, "shown")
-        command.usualExits(unavailable: "no watcher runs, or the one that was followed has ended")
+        command.usualExits(unavailable: "there is no watcher; with --follow, it has ended")
         command.example("What is going on", "hivectl net events --follow")
         command.example(
             "Whose changes were put right",
@@ -32,11 +32,7 @@ extension Hivectl {
                 $0.follow = follow
                 $0.last = last
             }
-            while console.output.failure == nil {
-                guard let line = try watcher.next() else {
-                    guard follow else { return .ok }
-                    throw Failure(.unavailable, "The watcher has ended.")
-                }
+            while console.output.failure == nil, let line = try watcher.next() {
                 if json {
                     console.print(String(decoding: line, as: UTF8.self))
                 } else {
@@ -45,6 +41,7 @@ extension Hivectl {
                 }
                 if follow { console.flush() }
             }
+            if follow, console.output.failure == nil { throw session.endOfStream }
             return .ok
         }
         return command

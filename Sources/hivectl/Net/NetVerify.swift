@@ -1,6 +1,7 @@
 import HiveCommand
 import HiveCore
 import HiveNet
+import HiveWatch
 
 extension Hivectl {
     static func netVerify(_ global: GlobalOptions) -> Command {
@@ -45,6 +46,9 @@ extension Hivectl {
             options.seed = try values[seed].map { UInt64($0) }
             var network = try HostNetwork()
             let progress = console.progress
+            // (Whether there is one, and whatever it says: the boundary can be verified without.)
+            let watcher = session.announce(verifying: options.agents)
+            defer { withExtendedLifetime(watcher) {} }
             let verification = try network.verify(spec, options) { done, total in
                 progress.step("verifying: \(100 * done / max(1, total)) %")
             }
@@ -56,6 +60,26 @@ extension Hivectl {
             return verification.isBreached ? .breached : verification.isIncomplete ? .unproven : .ok
         }
         return command
+    }
+}
+
+extension Session {
+    /// Has the watcher, if there is one, note that what it sees from now on may be ours, for as long as the connection lasts.
+    /// - Parameter agents: which try; nil: all.
+    fileprivate func announce(verifying agents: Set<String>?) -> ControlClient? {
+        do {
+            // (One that hangs keeps nobody from verifying.)
+            guard let watcher = try ControlClient(path: socket, patience: 5) else { return nil }
+            _ = try ask(watcher, .verify) { $0.agents = agents?.sorted() }
+            return watcher
+        } catch {
+            console.note(
+                "hivectl: The watcher takes these probes for attacks, since it was not told of them:")
+            for words in ((error as? Failure) ?? explain(error)).sentences {
+                console.note("hivectl: \(words)")
+            }
+            return nil
+        }
     }
 }
 

@@ -161,6 +161,14 @@ struct Session {
         return answer
     }
 
+    /// What to say when a stream ends that was to go on until whoever reads it has enough. (Which of the two it was cannot be told:
+    /// for a moment the socket of a process that has been killed still lets others in.)
+    var endOfStream: Failure {
+        Failure(
+            .unavailable,
+            "The watcher at \(socket) has ended, or hung up since this was not read for too long.")
+    }
+
     // MARK: Telling
 
     func report(_ applied: AppliedChanges, json: Bool) throws {

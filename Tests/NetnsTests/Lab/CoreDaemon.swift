@@ -59,11 +59,11 @@ final class CoreDaemon: Sendable {
     /// All that was sent to it, in order.
     var requests: [String] { state.withLock(\.requests) }
 
-    /// Answers this from now on, and tells those who have subscribed.
-    func answer(_ text: String) {
+    /// Answers this from now on, and tells those who have subscribed, unless it has forgotten them.
+    func answer(_ text: String, tells: Bool = true) {
         state.withLock { state in
             state.answer = text
-            for subscriber in state.subscribers { Self.put(subscriber, text) }
+            for subscriber in state.subscribers where tells { Self.put(subscriber, text) }
         }
     }
 
