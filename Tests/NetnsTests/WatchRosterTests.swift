@@ -14,7 +14,7 @@ import Testing
     ]
 
     private static func expectAgents(_ lab: Lab, _ names: String...) throws {
-        try wait { try lab.connected() != names }
+        try wait(seconds: 30) { try lab.connected() != names }
         #expect(try lab.connected() == names)
     }
 
@@ -22,7 +22,7 @@ import Testing
     private static func expectKept(
         _ watcher: LabKeeper, _ words: String, _ names: String...
     ) throws {
-        try wait { try (watcher.state["roster"] as? String)?.contains(words) != true }
+        try wait(seconds: 30) { try (watcher.state["roster"] as? String)?.contains(words) != true }
         #expect(try (watcher.state["roster"] as? String)?.contains(words) == true)
         // (Longer than the grace.)
         usleep(1_300_000)
@@ -123,7 +123,7 @@ import Testing
         while try lab.connected() != ["alpha", "beta", "own"], .now < deadline { usleep(200_000) }
         #expect(try lab.connected() == ["alpha", "beta", "own"])
         let words = "\(CoreDaemon.path) has not told of a change, and is asked every few seconds from now on"
-        try wait { try !watcher.sentences("roster").contains(words) }
+        try wait(seconds: 30) { try !watcher.sentences("roster").contains(words) }
         #expect(try watcher.sentences("roster") == ["\(CoreDaemon.path) answers: 1 agent", words])
         // From now on it is asked.
         daemon.answer(CoreDaemon.healthy("alpha", "gamma"), tells: false)
