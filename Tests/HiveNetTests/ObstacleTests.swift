@@ -69,11 +69,6 @@ struct ObstacleTests {
         #expect(
             try words { $0.host.namespaceFaults = ["gamma": .isAlso(agent: "beta")] }
                 == ["the network namespace /run/netns/mine of agent gamma is that of agent beta too"])
-        #expect(
-            try words { $0.host.namespaceFaults = ["gamma": .isRefused("Permission denied (EACCES)")] }
-                == [
-                    "the network namespace /run/netns/mine of agent gamma cannot be entered: Permission denied (EACCES)"
-                ])
         // Of an agent that nobody wants.
         #expect(try words { $0.host.namespaceFaults = ["delta": .isTheHosts] } == [])
     }

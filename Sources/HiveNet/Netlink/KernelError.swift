@@ -36,13 +36,10 @@ public struct KernelError: Error, Sendable, CustomStringConvertible {
         return error
     }
 
-    public var description: String { "\(operation): \(words)" }
-
-    /// The kernel's, without what was attempted: `Operation not permitted (EPERM)`.
-    var words: String {
+    public var description: String {
         let words = explanation ?? String(cString: strerror(code))
         let details = [Self.symbol(code), attribute.map { "attribute \($0)" }].compactMap(\.self)
-        return "\(words) (\(details.joined(separator: ", ")))"
+        return "\(operation): \(words) (\(details.joined(separator: ", ")))"
     }
 
     /// `ENOENT` for 2.

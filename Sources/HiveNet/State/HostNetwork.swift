@@ -99,8 +99,6 @@ public enum NamespaceFault: Equatable, Sendable {
     case doesNotExist
     /// Which may lead somewhere else the next time.
     case isSymbolicLink
-    /// Of a namespace that is somebody else's: the kernel does not let us open or join it. Its words.
-    case isRefused(String)
 }
 
 /// What the host does that bears on the hive.

@@ -105,10 +105,6 @@ private struct Look {
             } catch  where error.code == ELOOP {
                 // A link in place of a file of ours is replaced, or removed, like any leftover.
                 if place != .own { faults[agent] = .isSymbolicLink }
-            } catch  where error.isPermission && place != .own {
-                // Opening it by a process asks as ptrace does (proc_ns_get_link), joining it asks in its owner's user namespace
-                // (netns_install). Ours not to be let into would be everybody's misfortune, this is one agent's.
-                faults[agent] = .isRefused(error.words)
             }
         }
     }

@@ -13,8 +13,6 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
     case namespaceIsSymbolicLink(String, agent: String)
     case namespaceIsTheHosts(String, agent: String)
     case namespaceIsShared(String, agent: String, other: String)
-    /// The kernel does not let us in, in its own words.
-    case namespaceIsRefused(String, agent: String, words: String)
     /// The specification has an IPv6 subnet and the kernel no IPv6.
     case noIPv6
     /// Somebody else's netlink socket owns our tables: another process keeps the hive.
@@ -40,8 +38,6 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
             "the network namespace \(path) of agent \(agent) is the host's own"
         case .namespaceIsShared(let path, let agent, let other):
             "the network namespace \(path) of agent \(agent) is that of agent \(other) too"
-        case .namespaceIsRefused(let path, let agent, let words):
-            "the network namespace \(path) of agent \(agent) cannot be entered: \(words)"
         case .tablesAreOwned(let port):
             "the nftables tables named hive belong to another process, which keeps them (netlink port \(port)): a watcher"
         case .noIPv6:
@@ -56,7 +52,7 @@ extension Obstacle {
         switch self {
         case .linkNameTaken(_, let agent), .namespaceDoesNotExist(_, let agent),
             .namespaceIsSymbolicLink(_, let agent), .namespaceIsTheHosts(_, let agent),
-            .namespaceIsShared(_, let agent, _), .namespaceIsRefused(_, let agent, _):
+            .namespaceIsShared(_, let agent, _):
             agent
         case .bridgeNameTaken, .prefixTaken, .subnet4IsRouted, .subnet6IsRouted, .noIPv6, .tablesAreOwned: nil
         }
@@ -88,8 +84,6 @@ public func obstacles(to spec: NetworkSpec, observed: NetworkObservation) -> [Ob
         case .isAlso(let other): found.append(.namespaceIsShared(path, agent: agent.name, other: other))
         case .isSymbolicLink: found.append(.namespaceIsSymbolicLink(path, agent: agent.name))
         case .doesNotExist: found.append(.namespaceDoesNotExist(path, agent: agent.name))
-        case .isRefused(let words):
-            found.append(.namespaceIsRefused(path, agent: agent.name, words: words))
         case nil: break
         }
     }
