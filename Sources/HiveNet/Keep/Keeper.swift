@@ -207,7 +207,10 @@ public final class Keeper {
             let link = change.link ?? spec.bridge
             return evidence.actor(for: change, link: indexes[link] ?? map.indexes[link])
         }
-        repair.items = result.changes.map { Repair.Item(change: $0, actor: actor($0)) }
+        // What is fought about was told, and goes on.
+        repair.items = result.changes.filter { !quarrels.isGoingOn($0) }.map {
+            Repair.Item(change: $0, actor: actor($0))
+        }
         let before = restraint
         let fought = quarrels.note(result.changes, by: actor, at: now)
         for (agent, error) in result.failures {
