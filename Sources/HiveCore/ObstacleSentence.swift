@@ -12,7 +12,8 @@ extension Hive {
         case .tablesAreOwned: return obstacle.description
         case .linkNameTaken(_, let agent): key = "agents.\(agent)"
         case .namespaceDoesNotExist(_, let agent), .namespaceIsSymbolicLink(_, let agent),
-            .namespaceIsTheHosts(_, let agent), .namespaceIsShared(_, let agent, _):
+            .namespaceIsTheHosts(_, let agent), .namespaceIsShared(_, let agent, _),
+            .namespaceIsClosed(_, let agent, _):
             key = "agents.\(agent).namespace"
         }
         return "\(configuration.file): \(key): \(obstacle.description)"

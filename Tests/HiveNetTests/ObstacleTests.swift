@@ -69,6 +69,12 @@ struct ObstacleTests {
         #expect(
             try words { $0.host.namespaceFaults = ["gamma": .isAlso(agent: "beta")] }
                 == ["the network namespace /run/netns/mine of agent gamma is that of agent beta too"])
+        #expect(
+            try words { $0.host.namespaceFaults = ["gamma": .isClosed(reason: "Permission denied (EACCES)")] }
+                == [
+                    "the kernel does not let Hive open the network namespace /run/netns/mine of agent gamma: "
+                        + "Permission denied (EACCES)"
+                ])
         // Of an agent that nobody wants.
         #expect(try words { $0.host.namespaceFaults = ["delta": .isTheHosts] } == [])
     }

@@ -66,6 +66,35 @@ import Testing
         #expect(quarrels.deadline == nil && !quarrels.isCutOff("alpha"))
     }
 
+    /// What weakens the boundary outside of an agent's link is repaired all the time. That is the same quarrel.
+    @Test func whatIsRepairedMeanwhileIsNoNewQuarrel() {
+        let entry = change(
+            "alpha", .addNeighbour(Neighbour(address: "10.77.0.2", mac: MACAddress(bits: 1))), "neighbour")
+        var quarrels = fought(entry)
+        #expect(quarrels.isGoingOn(entry) && !quarrels.isGoingOn(flag))
+        for number in 0..<50 {
+            #expect(quarrels.note([entry], by: { _ in nil }, at: at(0.9 + Double(number) / 100)).isEmpty)
+        }
+        #expect(quarrels.deadline == at(1.8) && quarrels.quarrels.values.map(\.attempts) == [55])
+        #expect(quarrels.advance(to: at(1.8)).tried.map(\.agent) == ["alpha"])
+        #expect(!quarrels.isGoingOn(entry))
+        #expect(quarrels.note([entry], by: { _ in nil }, at: at(1.9)).count == 1)
+        #expect(quarrels.deadline == at(3.9), "twice as long")
+    }
+
+    /// It is the thing that counts, and not what of it differed: who takes turns gets no more attempts for that.
+    @Test func oneThingIsOneThingHoweverItDiffers() {
+        var quarrels = Quarrels()
+        let differences = ["isolated false -> true", "learning true -> false", "mtu 1400 -> 1500"]
+        for number in 0..<5 {
+            let turn = Change(
+                kind: .change, object: "link", detail: "hv", reason: differences[number % 3], agent: "alpha",
+                step: .configurePort(agent: "alpha"))
+            #expect(quarrels.note([turn], by: { _ in nil }, at: at(Double(number))).isEmpty == (number < 4))
+        }
+        #expect(quarrels.restraint(agents: ["alpha"]).quarantined == ["alpha"])
+    }
+
     /// An agent's entry among the host's neighbours is that agent's, whether it is missing or wrong.
     @Test func aNeighbourIsItsAgents() throws {
         let wanted = try NetworkState(NetworkSpec.sample())
@@ -97,6 +126,7 @@ import Testing
     @Test func whoIsRaisedAgainAndAgainLosesTheLink() {
         var quarrels = fought(flag)
         let lowered = change("alpha", .lower(agent: "alpha"))
+        #expect(!quarrels.isGoingOn(lowered), "that is told")
         for number in 0..<5 {
             #expect(quarrels.restraint(agents: ["alpha"]).severed.isEmpty, "\(number)")
             #expect(quarrels.note([lowered], by: { _ in nil }, at: at(0.9)).isEmpty)

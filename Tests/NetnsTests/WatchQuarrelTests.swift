@@ -43,6 +43,66 @@ import Testing
             })
     }
 
+    /// The host's entry for one agent leads to another one, again and again. The first is cut off; the other one goes on working.
+    @Test func aFightAboutANeighbourIsItsAgentsAlone() throws {
+        let hive = try TwoAgents(
+            configuration: """
+                { agents: { alpha: { address4: "10.77.0.2", egress: "internet" },
+                            beta: { address4: "10.77.0.3", egress: "internet" } } }
+                """, outside: true)
+        let lab = hive.lab
+        let watch = try Watched(lab)
+        let attacker = try Attacker(hive)
+        let alpha = try Talker(lab, in: "/run/netns/hive-alpha", port: 81)
+        let beta = try Talker(lab, in: "/run/netns/hive-beta", port: 82)
+        #expect(alpha.arrives() && beta.arrives())
+        let other = try lab.ip("-o link show dev hv-beta").stdout
+        let count = try watch.number
+        let entry = "ip neigh replace \(hive.alpha.address4) lladdr \(hive.beta.mac) dev hive0 nud permanent"
+        let saboteur = try lab.background(["sh", "-c", "while :; do \(entry); sleep 0.005; done"])
+        let event = try watch.event(after: count, "a quarrel") { $0.kind == "quarantined" }
+        #expect(event.agent == "alpha" && event.sentence.contains("neighbour 10.77.0.2"), "\(event)")
+
+        // While it is cut off nothing of it passes. (Between two trials, which are told of.)
+        var (quiet, tries) = (0, 0)
+        while quiet < 5, tries < 100 {
+            tries += 1
+            let start = try watch.number
+            guard try Self.isUp(lab, "hv-alpha") == false else { continue }
+            _ = (alpha.arrivals(), beta.arrivals())
+            usleep(100_000)
+            let arrived = alpha.arrivals()
+            #expect(beta.arrivals() > 0 || beta.arrives())
+            // What the watcher has done by now it has told when it has answered.
+            _ = try ControlLine(lab).ask(["cmd": "show"])
+            let isTried = try watch.read().contains { $0.number > start && $0.kind == "retried" }
+            guard try !isTried && Self.isUp(lab, "hv-alpha") == false else { continue }
+            quiet += 1
+            #expect(arrived == 0)
+        }
+        #expect(quiet == 5)
+        let again = try watch.event(after: event.number, seconds: 15, "a trial") { $0.kind == "retried" }
+        _ = try watch.event(after: again.number, seconds: 15, "a failed trial") { $0.kind == "quarantined" }
+        #expect(beta.arrives())
+        #expect(attacker.arrivals() == [])
+        saboteur.end()
+        let fight = try watch.read().filter { $0.number > count }
+        #expect(fight.allSatisfy { $0.agent != "beta" })
+        #expect(fight.compactMap(\.changes).joined().allSatisfy { $0.agent != "beta" })
+        // Each repair after that is not told, and nothing else is lost among them.
+        #expect(fight.count < 200, "\(fight.count)")
+        // It is one quarrel, about what is too much and about what is missing.
+        let quarrels = fight.filter { $0.kind == "quarantined" }
+        #expect(quarrels.allSatisfy { $0.agent == "alpha" } && quarrels.count < 30, "\(quarrels)")
+        #expect(try lab.ip("-o link show dev hv-beta").stdout == other)
+
+        try watch.converge(seconds: 80)
+        #expect(alpha.arrives() && beta.arrives())
+        #expect(try lab.ip("neigh show 10.77.0.2").stdout.contains("\(hive.alpha.mac) PERMANENT"))
+        #expect(attacker.arrivals() == [])
+        #expect(attacker.sent > 0)
+    }
+
     /// Whoever raises the link of an agent that is cut off finds it gone.
     @Test func aLinkThatIsRaisedIsTakenAway() throws {
         let hive = try TwoAgents()

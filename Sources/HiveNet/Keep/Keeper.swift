@@ -29,6 +29,8 @@ public final class Keeper {
     private var told = Told()
     var knownDropNames: DropNames?
     private var retry: (delay: Duration, at: ContinuousClock.Instant)?
+    /// While the kernel keeps us out of an agent's namespace. That it no longer does, nobody tells.
+    private var knock: (delay: Duration, at: ContinuousClock.Instant)?
 
     private struct Told {
         var failures: [String: String] = [:]
@@ -94,7 +96,7 @@ public final class Keeper {
     /// When `reconcile` has something to do even if nothing is heard of; nil: never.
     public var deadline: ContinuousClock.Instant? {
         let looks = isDue ? pace.next : nil
-        return [looks, pace.insides, quarrels.deadline, retry?.at].compactMap(\.self).min()
+        return [looks, pace.insides, quarrels.deadline, retry?.at, knock?.at].compactMap(\.self).min()
     }
 
     /// The tables belong to this process, so that nobody else can change them.
@@ -121,11 +123,16 @@ public final class Keeper {
 
     /// Makes the kernel's network what is wanted, as `HostNetwork.apply` does, and keeps it so from then on. When something stands in
     /// the way, what was wanted before is kept.
+    ///
+    /// - Parameter isAsked: somebody waits for the answer. Otherwise what stands in the way of an agent that was wanted before, in
+    ///   the same place, keeps nobody else from what is wanted now.
     /// - Throws: as `HostNetwork.apply`.
     public func apply(
-        _ spec: NetworkSpec, prepare: () throws -> Void = {}, progress: (Int, Int) -> Void = { _, _ in }
+        _ spec: NetworkSpec, isAsked: Bool = true, prepare: () throws -> Void = {},
+        progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> AppliedChanges {
         let desired = try NetworkState(spec)
+        let despite = isAsked ? [] : agentsThatStay(spec)
         listen()
         network.memory = Memory()
         var isPrepared = false
@@ -137,7 +144,7 @@ public final class Keeper {
             }
         }
         let applied = try network.converge(
-            to: .specification(spec, desired),
+            to: .specification(spec, desired, despite: despite),
             {
                 try prepare()
                 isPrepared = true
@@ -146,6 +153,14 @@ public final class Keeper {
         learn(applied.observed)
         holds = true
         return applied
+    }
+
+    /// Those that are wanted already, in the same place.
+    private func agentsThatStay(_ spec: NetworkSpec) -> Set<String> {
+        let places = Dictionary(
+            (self.spec?.agents ?? []).map { ($0.name, $0.namespace) }, uniquingKeysWith: { first, _ in first }
+        )
+        return Set(spec.agents.filter { places[$0.name] == $0.namespace }.map(\.name))
     }
 
     // MARK: Keeping it
@@ -158,6 +173,7 @@ public final class Keeper {
         let (tried, over) = quarrels.advance(to: now)
         if !tried.isEmpty || !over.isEmpty { isDue = true }
         if let retry, now >= retry.at { isDue = true }
+        if let knock, now >= knock.at { isDue = true }
         if let agents = pace.takeInsides(at: now) {
             for agent in agents {
                 if let agent { network.memory?.insides[agent] = nil } else { network.memory?.insides = [:] }
@@ -196,7 +212,10 @@ public final class Keeper {
             let link = change.link ?? spec.bridge
             return evidence.actor(for: change, link: indexes[link] ?? map.indexes[link])
         }
-        repair.items = result.changes.map { Repair.Item(change: $0, actor: actor($0)) }
+        // What is fought about was told, and goes on.
+        repair.items = result.changes.filter { !quarrels.isGoingOn($0) }.map {
+            Repair.Item(change: $0, actor: actor($0))
+        }
         let before = restraint
         let fought = quarrels.note(result.changes, by: actor, at: now)
         for (agent, error) in result.failures {
@@ -211,6 +230,12 @@ public final class Keeper {
         let found = obstacles(to: spec, observed: result.observed)
         repair.obstacles = found.filter { !told.obstacles.contains($0) }
         told.obstacles = found
+        if result.observed.host.closedNamespaces.isEmpty {
+            knock = nil
+        } else if knock.map({ now >= $0.at }) ?? true {
+            let delay = knock.map { min($0.delay * 2, Quarrels.longest) } ?? .seconds(1)
+            knock = (delay, now + delay)
+        }
         let alarms = map.alarms
         repair.alarms = alarms.filter { !told.alarms.contains($0) }
         told.alarms = alarms

@@ -65,8 +65,14 @@ struct Quarrels {
             }
             let subject = Subject(change)
             let actor = who(change)
-            if var quarrel = quarrels[subject], quarrel.isOnTrial {
+            if var quarrel = quarrels[subject] {
                 quarrel.attempts += 1
+                // What is repaired meanwhile, since it does not wait, neither puts the next trial off nor brings it nearer.
+                guard quarrel.isOnTrial else {
+                    quarrel.add(actor)
+                    quarrels[subject] = quarrel
+                    continue
+                }
                 quarrel.delay = min(quarrel.delay * 2, Self.longest)
                 quarrel.until = now + quarrel.delay
                 quarrel.isOnTrial = false
@@ -144,6 +150,14 @@ struct Quarrels {
     private func isQuarantined(_ agent: String, at now: Instant) -> Bool {
         quarrels.contains { subject, quarrel in
             !quarrel.isOnTrial && (subject.agent == agent || subject.agent == nil && subject.weakens)
+        }
+    }
+
+    /// It repairs what is fought about, outside of a trial, and does not cut anybody off.
+    func isGoingOn(_ change: Change) -> Bool {
+        switch change.step {
+        case .lower, .removeLink: false
+        default: quarrels[Subject(change)].map { !$0.isOnTrial } ?? false
         }
     }
 

@@ -36,10 +36,13 @@ public struct KernelError: Error, Sendable, CustomStringConvertible {
         return error
     }
 
-    public var description: String {
+    public var description: String { "\(operation): \(reason)" }
+
+    /// What the kernel says, without what was attempted: `Permission denied (EACCES)`.
+    var reason: String {
         let words = explanation ?? String(cString: strerror(code))
         let details = [Self.symbol(code), attribute.map { "attribute \($0)" }].compactMap(\.self)
-        return "\(operation): \(words) (\(details.joined(separator: ", ")))"
+        return "\(words) (\(details.joined(separator: ", ")))"
     }
 
     /// `ENOENT` for 2.

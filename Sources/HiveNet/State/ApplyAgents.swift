@@ -145,13 +145,16 @@ extension HostNetwork {
     private func open(
         _ agent: String, _ desired: NetworkState, _ switcher: borrowing NamespaceSwitch
     ) throws(KernelError) -> OpenNamespace? {
-        guard let path = desired.agents[agent]?.namespace?.path,
-            let descriptor = try Descriptor.namespace(path: path)
-        else { return nil }
-        try switcher.enter(descriptor, "join the network namespace \(path)")
-        return OpenNamespace(
-            agent: agent, descriptor: descriptor,
-            socket: try NetlinkSocket(family: NETLINK_ROUTE, receiveBuffer: receiveBuffer))
+        guard let namespace = desired.agents[agent]?.namespace else { return nil }
+        do throws(KernelError) {
+            guard let descriptor = try Descriptor.namespace(path: namespace.path) else { return nil }
+            try switcher.enter(descriptor, "join the network namespace \(namespace.path)")
+            return OpenNamespace(
+                agent: agent, descriptor: descriptor,
+                socket: try NetlinkSocket(family: NETLINK_ROUTE, receiveBuffer: receiveBuffer))
+        } catch  where error.isPermission && !namespace.own {
+            throw error.of(agent)
+        }
     }
 
     /// Makes the agent's end what it should be.

@@ -60,7 +60,7 @@ extension HostNetwork {
     public mutating func apply(
         _ spec: NetworkSpec, prepare: () throws -> Void = {}, progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> AppliedChanges {
-        try converge(to: .specification(spec, try NetworkState(spec)), prepare, progress)
+        try converge(to: .specification(spec, try NetworkState(spec), despite: []), prepare, progress)
     }
 
     /// Takes away everything that is ours, or one agent, and nothing else.
@@ -70,7 +70,8 @@ extension HostNetwork {
     }
 
     enum Goal {
-        case specification(NetworkSpec, NetworkState)
+        /// - Parameter despite: agents that have no network when something stands in their way, instead of nobody having one.
+        case specification(NetworkSpec, NetworkState, despite: Set<String>)
         /// The same, for a keeper: what somebody fights about is left, and told.
         case kept(Wanted, Restraint)
         case without(agent: String)
@@ -78,7 +79,7 @@ extension HostNetwork {
 
         var specification: NetworkSpec? {
             switch self {
-            case .specification(let spec, _): spec
+            case .specification(let spec, _, _): spec
             case .kept(let wanted, _): wanted.spec
             case .without, .nothing: nil
             }
@@ -94,9 +95,13 @@ extension HostNetwork {
         /// - Throws: `Obstacle`.
         func state(_ observed: NetworkObservation) throws -> NetworkState {
             switch self {
-            case .specification(let spec, let state):
-                if let obstacle = obstacles(to: spec, observed: observed).first { throw obstacle }
-                return state
+            case .specification(let spec, let state, let despite):
+                var wanted = state
+                for obstacle in obstacles(to: spec, observed: observed) {
+                    guard let agent = obstacle.agent, despite.contains(agent) else { throw obstacle }
+                    wanted.cutOff(agent: agent, observed.state)
+                }
+                return wanted
             case .kept(let goal, let restraint):
                 // Whom something stands in the way of has no network; the others keep theirs. Somebody else's link in the bridge's
                 // place is in everybody's way.

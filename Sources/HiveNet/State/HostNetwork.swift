@@ -99,6 +99,8 @@ public enum NamespaceFault: Equatable, Sendable {
     case doesNotExist
     /// Which may lead somewhere else the next time.
     case isSymbolicLink
+    /// There is one, somebody else's, and the kernel does not let us in.
+    case isClosed(reason: String)
 }
 
 /// What the host does that bears on the hive.
@@ -115,6 +117,10 @@ public struct HostFacts: Sendable {
     public var foreignLinks: Set<String> = []
     /// Agents whose namespace is the host's own, or another agent's.
     public var namespaceFaults: [String: NamespaceFault] = [:]
+    /// Agents whose namespace could not be looked into.
+    public var closedNamespaces: Set<String> {
+        Set(namespaceFaults.filter { if case .isClosed = $0.value { true } else { false } }.keys)
+    }
     /// Agents' namespaces.
     var namespaces: [String: NamespaceID] = [:]
     /// Links in agents' namespaces that are neither the agent's end of its pair nor the loopback link.

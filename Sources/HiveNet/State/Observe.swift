@@ -34,10 +34,11 @@ extension HostNetwork {
         let places = found.places
         let wanted = Set(spec?.agents.map(\.name) ?? [])
         let insides = try observeInsides(places, wanted: wanted, ports: found.ports, &facts)
+        let closed = facts.closedNamespaces
         for (name, place) in places {
             let (webPort, egress) = Boundary.policy(of: policies[name] ?? [])
             let link = found.ports[name]
-            let exists = insides.existing.contains(name)
+            let exists = insides.existing.contains(name) || closed.contains(name)
             var inside = insides.found[name]
             // A link of that name whose other end is not ours is not the agent's end of the pair.
             if let record = inside?.record,

@@ -105,6 +105,9 @@ private struct Look {
             } catch  where error.code == ELOOP {
                 // A link in place of a file of ours is replaced, or removed, like any leftover.
                 if place != .own { faults[agent] = .isSymbolicLink }
+            } catch  where error.isPermission && place != .own {
+                // Somebody else's namespace is that agent's matter; with our own ones it is we who lack something.
+                faults[agent] = .isClosed(reason: error.reason)
             }
         }
     }

@@ -13,6 +13,9 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
     case namespaceIsSymbolicLink(String, agent: String)
     case namespaceIsTheHosts(String, agent: String)
     case namespaceIsShared(String, agent: String, other: String)
+    /// The kernel does not let us open it, or join it: it is that of a process that has more capabilities than we
+    /// (ptrace_may_access), or behind a directory that we may not search.
+    case namespaceIsClosed(String, agent: String, reason: String)
     /// The specification has an IPv6 subnet and the kernel no IPv6.
     case noIPv6
     /// Somebody else's netlink socket owns our tables: another process keeps the hive.
@@ -38,6 +41,8 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
             "the network namespace \(path) of agent \(agent) is the host's own"
         case .namespaceIsShared(let path, let agent, let other):
             "the network namespace \(path) of agent \(agent) is that of agent \(other) too"
+        case .namespaceIsClosed(let path, let agent, let reason):
+            "the kernel does not let Hive open the network namespace \(path) of agent \(agent): \(reason)"
         case .tablesAreOwned(let port):
             "the nftables tables named hive belong to another process, which keeps them (netlink port \(port)): a watcher"
         case .noIPv6:
@@ -52,7 +57,7 @@ extension Obstacle {
         switch self {
         case .linkNameTaken(_, let agent), .namespaceDoesNotExist(_, let agent),
             .namespaceIsSymbolicLink(_, let agent), .namespaceIsTheHosts(_, let agent),
-            .namespaceIsShared(_, let agent, _):
+            .namespaceIsShared(_, let agent, _), .namespaceIsClosed(_, let agent, _):
             agent
         case .bridgeNameTaken, .prefixTaken, .subnet4IsRouted, .subnet6IsRouted, .noIPv6, .tablesAreOwned: nil
         }
@@ -84,6 +89,8 @@ public func obstacles(to spec: NetworkSpec, observed: NetworkObservation) -> [Ob
         case .isAlso(let other): found.append(.namespaceIsShared(path, agent: agent.name, other: other))
         case .isSymbolicLink: found.append(.namespaceIsSymbolicLink(path, agent: agent.name))
         case .doesNotExist: found.append(.namespaceDoesNotExist(path, agent: agent.name))
+        case .isClosed(let reason):
+            found.append(.namespaceIsClosed(path, agent: agent.name, reason: reason))
         case nil: break
         }
     }

@@ -65,6 +65,11 @@ extension HostNetwork {
                     .alarm(
                         "namespace", agent: agent.name,
                         "\(path) is a symbolic link, which may lead to another namespace tomorrow"))
+            case .isClosed(let reason):
+                findings.append(
+                    Finding(
+                        .unproven, "namespace", agent: agent.name,
+                        "the kernel does not let Hive open the network namespace \(path): \(reason)"))
             }
         }
         guard findings.isEmpty else { return findings }

@@ -214,6 +214,7 @@ extension NetworkObservation {
     func fault(of agent: String, bridge: String) -> String? {
         guard let actual = state.agents[agent], actual.namespace != nil else { return "it has no namespace" }
         guard let port = actual.port else { return "it has no link" }
+        if host.closedNamespaces.contains(agent) { return "the kernel does not let Hive open its namespace" }
         guard let inside = actual.inside else {
             return "its namespace has no link \(insideName) of the hive's"
         }

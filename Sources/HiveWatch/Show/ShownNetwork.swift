@@ -14,6 +14,8 @@ public struct ShownNetwork: Codable, Sendable {
     /// Sentences about the host's settings, and about what keeps the configuration from being applied.
     public let cautions: [String]
     public let network: NetworkState
+    /// Agents whose namespaces could not be looked into, so that it is not known what is there. Nil: none.
+    public let unreadable: [String]?
     /// Packets, by agent.
     public let blocked: [String: Blocked]
     /// Packets by reason, those of senders who are no agent included: keys such as `inet hive host`.
@@ -62,7 +64,14 @@ public struct ShownNetwork: Codable, Sendable {
             words += sources.names.cautions(about: hive.names, at: now)
         }
         var network = observed.state
+        var closed = observed.host.closedNamespaces
+        // The other end of such a link is not seen, and may well be there.
+        changes.removeAll { change in
+            guard let agent = change.agent, closed.contains(agent) else { return false }
+            return change.object == "link" && network.agents[agent]?.port != nil
+        }
         if let agent {
+            closed.formIntersection([agent])
             let names = Set(network.agents.keys).union(spec?.agents.map(\.name) ?? [])
             guard names.contains(agent) else {
                 let hint = nearest(to: agent, among: names.sorted()).map { " Did you mean '\($0)'?" } ?? ""
@@ -79,6 +88,7 @@ public struct ShownNetwork: Codable, Sendable {
         self.findings = findings
         cautions = words
         self.network = network
+        unreadable = closed.isEmpty ? nil : closed.sorted()
         blocked = observed.blocked.filter { agent == nil || $0.key == agent }
         blockedInAll = observed.blockedInAll
         since = observed.countsSince

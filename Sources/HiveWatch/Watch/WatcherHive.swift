@@ -56,7 +56,7 @@ extension Watcher {
             let spec = try hive.spec(names: names.usable(at: Hive.now))
             follow(hive.configuration.roster)
             if spec != keeper.spec {
-                let applied = try apply(hive, spec)
+                let applied = try apply(hive, spec, isAsked: false)
                 tellApplied(hive, applied.changes)
             } else {
                 enter(hive, names)
@@ -81,16 +81,20 @@ extension Watcher {
     // MARK: Applying
 
     /// Makes the kernel's network what a hive wants.
-    /// - Parameter prepare: what else is to be written, when nothing stands in the way.
+    /// - Parameters:
+    ///   - isAsked: as `Keeper.apply` takes it.
+    ///   - prepare: what else is to be written, when nothing stands in the way.
     /// - Throws: `Obstacle` and what `prepare` throws, before anything was changed; the rest afterwards.
-    func apply(_ hive: Hive, _ spec: NetworkSpec, prepare: () throws -> Void = {}) throws -> Applied {
+    func apply(
+        _ hive: Hive, _ spec: NetworkSpec, isAsked: Bool = true, prepare: () throws -> Void = {}
+    ) throws -> Applied {
         let lock = try lockState()
         defer { withExtendedLifetime(lock) {} }
         let before = keeper.spec
         var isPrepared = false
         do {
             let applied = try keeper.apply(
-                spec,
+                spec, isAsked: isAsked,
                 prepare: {
                     if hive.leasesChanged { try hive.leases.save(options.state) }
                     try prepare()
@@ -179,7 +183,7 @@ extension Watcher {
                 spec != keeper.spec
             else { return }
             do {
-                _ = try apply(hive, spec)
+                _ = try apply(hive, spec, isAsked: false)
             } catch {
                 tell(WatchEvent(.trouble, Explanation(error, hive: hive).sentences.joined(separator: " ")))
             }

@@ -129,9 +129,8 @@ extension Watcher {
         do {
             let hive = try load(roster: wanted.names)
             let (names, isComplete) = hive.review(self.names)
-            let applied = try apply(hive, try hive.spec(names: names.usable(at: Hive.now))) {
-                try wanted.save(options.state)
-            }
+            let spec = try hive.spec(names: names.usable(at: Hive.now))
+            let applied = try apply(hive, spec, isAsked: false) { try wanted.save(options.state) }
             roster.known = wanted
             tellApplied(hive, applied.changes)
             if !isComplete { refreshNames() }

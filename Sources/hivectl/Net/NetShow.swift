@@ -138,7 +138,7 @@ extension ShownNetwork {
             .number("EXCESS"))
         for (name, agent) in network.agents.sorted(by: { $0.key < $1.key }) {
             let count = blocked[name] ?? Blocked()
-            let state = Self.state(of: agent)
+            let state = unreadable?.contains(name) == true ? "unreadable" : Self.state(of: agent)
             let address = agent.inside?.addresses4.first.map { "\($0.address)" }
             table.add(
                 .init(name), .init(address ?? "-"), .init(agent.port?.name ?? "-"),

@@ -10,10 +10,15 @@ final class LabKeeper {
     /// Returns when the boundary holds.
     /// - Parameters:
     ///   - before: words that the command line begins with, such as `env` and variables.
+    ///   - program: a copy of the one under test.
     ///   - waits: false to return at once.
-    init(_ lab: Lab, before: [String] = [], _ arguments: [String] = [], waits: Bool = true) throws {
+    init(
+        _ lab: Lab, before: [String] = [], program: String = Lab.hivectlPath, _ arguments: [String] = [],
+        waits: Bool = true
+    ) throws {
         self.lab = lab
-        process = try lab.background(before + Lab.commandLine(["net", "watch"] + arguments))
+        process = try lab.background(
+            before + [program] + Lab.commandLine(["net", "watch"] + arguments).dropFirst())
         guard waits else { return }
         wait { process.isRunning && !((try? self.state)?["holds"] as? Bool == true) }
         guard try state["holds"] as? Bool == true else {
