@@ -4,7 +4,7 @@ import HiveNet
 import Testing
 
 /// An agent in somebody else's namespace that cannot be had, or no longer: that is this agent's matter alone.
-@Suite(.timeLimit(.minutes(5))) struct WatchClosedNamespaceTests {
+@Suite(.timeLimit(.minutes(10))) struct WatchClosedNamespaceTests {
     private static let place = "/run/lab/guest"
     private static let namespace = "\"\(place)/net\""
 

@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Each kind of change alone is noticed, put right and told, by the right names.
-@Suite(.timeLimit(.minutes(5))) struct WatchDriftTests {
+@Suite(.timeLimit(.minutes(10))) struct WatchDriftTests {
     private struct Drift {
         let command: String
         /// Somewhere in what is told of the repair.
@@ -20,6 +20,7 @@ import Testing
         port("gamma", "flood on", "unicastFlood"), port("delta", "mcast_flood on", "multicastFlood"),
         port("epsilon", "bcast_flood on", "broadcastFlood"), port("zeta", "guard off", "bpduGuard"),
         port("alpha", "locked off", "locked"), port("beta", "hairpin on", "hairpin"),
+        port("gamma", "backup_port hv-delta", "backup hv-delta -> none"),
         link("gamma", "set hv-gamma nomaster", "bridge none -> hive0"),
         link("delta", "set hv-delta down", "up false -> true"),
         link("epsilon", "set hv-epsilon mtu 1400", "mtu"),

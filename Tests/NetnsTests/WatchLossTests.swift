@@ -7,7 +7,7 @@ import Testing
 @testable import HiveNet
 
 /// A keeper that hears less than everything, or is answered wrongly.
-@Suite(.timeLimit(.minutes(5))) struct WatchLossTests {
+@Suite(.timeLimit(.minutes(10))) struct WatchLossTests {
     private static let configuration = """
         { agents: { alpha: { address4: "10.77.0.2", egress: "internet" }, beta: { address4: "10.77.0.3" } } }
         """

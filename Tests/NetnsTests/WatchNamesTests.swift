@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Names of the DNS as a watcher lives on: what they stand for follows the name server, without a gap.
-@Suite(.timeLimit(.minutes(2))) struct WatchNamesTests {
+@Suite(.timeLimit(.minutes(10))) struct WatchNamesTests {
     private typealias Probe = EgressTests.Probe
 
     private static let policy = EgressTests.configuration(alpha: #"{ allow: ["api.example.org:443/tcp"] }"#)

@@ -4,7 +4,7 @@ import Glibc
 import Testing
 
 /// Whose the tables are while the network is watched, and after.
-@Suite(.timeLimit(.minutes(5))) struct WatchOwnershipTests {
+@Suite(.timeLimit(.minutes(10))) struct WatchOwnershipTests {
     private static func rules(_ lab: Lab) throws -> String { try lab.must("nft -s list ruleset").stdout }
 
     @Test func nobodyElseChangesTheTables() throws {

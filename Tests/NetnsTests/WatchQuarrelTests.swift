@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Somebody who does not stop.
-@Suite(.timeLimit(.minutes(5))) struct WatchQuarrelTests {
+@Suite(.timeLimit(.minutes(10))) struct WatchQuarrelTests {
     private static func isUp(_ lab: Lab, _ link: String) throws -> Bool? {
         let result = try lab.run(["ip", "-j", "link", "show", "dev", link])
         guard result.status == 0, let list = try result.json() as? [[String: Any]] else { return nil }

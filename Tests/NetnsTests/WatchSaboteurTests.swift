@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Many who change things at random, against a watcher, while an agent sends what is forbidden all the time.
-@Suite(.timeLimit(.minutes(5))) struct WatchSaboteurTests {
+@Suite(.timeLimit(.minutes(10))) struct WatchSaboteurTests {
     private static let agents = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"]
     static let configuration =
         "{ gateway: { user: \"root\" }, agents: { "

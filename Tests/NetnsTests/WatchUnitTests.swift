@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The watcher's unit, as systemd runs it: with its capabilities, its filter of system calls, readiness and restart.
-@Suite(.timeLimit(.minutes(5)), .enabled(if: Systemd.obstacle == nil, "\(Systemd.obstacle ?? "")"))
+@Suite(.timeLimit(.minutes(10)), .enabled(if: Systemd.obstacle == nil, "\(Systemd.obstacle ?? "")"))
 struct WatchUnitTests {
     @Test func systemdRunsIt() throws {
         let lab = try Lab()

@@ -30,7 +30,7 @@ enum DurableFile {
     static func read(_ path: String, onlyRegular: Bool = false) throws(Failure) -> [UInt8] {
         guard !path.utf8.contains(0) else { throw Failure(cannot: "read \(quoted(path))", EINVAL) }
         // O_NONBLOCK: a FIFO that nobody writes to must not hold us.
-        let flags = O_RDONLY | O_CLOEXEC | (onlyRegular ? O_NOFOLLOW | O_NONBLOCK : 0)
+        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (onlyRegular ? O_NOFOLLOW : 0)
         let file = retrying { open(path, flags) }
         guard file >= 0 else {
             if onlyRegular, errno == ELOOP {
@@ -48,6 +48,12 @@ enum DurableFile {
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             let count = retrying { Glibc.read(file, &chunk, chunk.count) }
+            if count < 0, errno == EAGAIN {
+                // A pipe, whose other end has some time to write.
+                var polled = pollfd(fd: file, events: Int16(POLLIN), revents: 0)
+                guard poll(&polled, 1, 2000) > 0 else { throw Failure(cannot: "read \(path)", ETIMEDOUT) }
+                continue
+            }
             guard count >= 0 else { throw Failure(cannot: "read \(path)", errno) }
             if count == 0 { return bytes }
             bytes += chunk[..<count]

@@ -16,8 +16,8 @@ struct RouteNotice: Equatable {
         case forwarding(port: Int32)
         case neighbour(link: Int32)
         case address(link: Int32)
-        /// Nil: a route that leads nowhere.
-        case route(link: Int32?)
+        /// Nil: a route that leads nowhere. What has no destination leads everywhere.
+        case route(link: Int32?, to4: Prefix4?, to6: Prefix6?)
         /// `net.ipv4.conf`, `net.ipv6.conf`, as far as the kernel tells of it (inet_netconf_notify_devconf).
         case setting(link: Int32)
         /// The socket's namespace has got, or lost, its number for another one.
@@ -56,8 +56,17 @@ struct RouteNotice: Equatable {
             guard let (header, _) = message.parse(ifaddrmsg.self, of: AddressScope.self) else { return nil }
             subject = .address(link: Int32(bitPattern: header.ifa_index))
         case RTM_NEWROUTE, RTM_DELROUTE:
-            guard let (_, attributes) = message.parse(rtmsg.self, of: RouteScope.self) else { return nil }
-            subject = .route(link: attributes[.outputLink].map { Int32(bitPattern: $0) })
+            guard let (header, attributes) = message.parse(rtmsg.self, of: RouteScope.self) else {
+                return nil
+            }
+            let length = Int(header.rtm_dst_len)
+            let isIPv4 = header.rtm_family == UInt8(AF_INET)
+            subject = .route(
+                link: attributes[.outputLink].map { Int32(bitPattern: $0) },
+                to4: isIPv4
+                    ? Prefix(attributes[.destination] ?? IPv4Address(bits: 0), length: length) : nil,
+                to6: isIPv4
+                    ? nil : Prefix(attributes[.destination] ?? IPv6Address(bits: 0), length: length))
         case RTM_NEWNETCONF, RTM_DELNETCONF:
             guard let (_, attributes) = message.parse(netconfmsg.self, of: NetconfScope.self),
                 let link = attributes[.link]

@@ -25,7 +25,7 @@ struct Evidence {
         case .link(let link, _, _, _, _), .forwarding(let link), .neighbour(let link), .address(let link),
             .setting(let link):
             index = link
-        case .route(let link): index = link ?? 0
+        case .route(let link, _, _): index = link ?? 0
         case .namespaceNumber: return
         }
         // A process that makes one request and ends is mostly still there.

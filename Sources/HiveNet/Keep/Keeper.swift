@@ -28,6 +28,8 @@ public final class Keeper {
     /// What was told already, and need not be told again.
     private var told = Told()
     var knownDropNames: DropNames?
+    /// What other programs' rules can do to ours, and when to look again.
+    var firewall: (alarms: [Finding], due: ContinuousClock.Instant?) = ([], .now)
     private var retry: (delay: Duration, at: ContinuousClock.Instant)?
     /// While the kernel keeps us out of an agent's namespace. That it no longer does, nobody tells.
     private var knock: (delay: Duration, at: ContinuousClock.Instant)?
@@ -96,7 +98,9 @@ public final class Keeper {
     /// When `reconcile` has something to do even if nothing is heard of; nil: never.
     public var deadline: ContinuousClock.Instant? {
         let looks = isDue ? pace.next : nil
-        return [looks, pace.insides, quarrels.deadline, retry?.at, knock?.at].compactMap(\.self).min()
+        let firewall = wanted == nil ? nil : firewall.due
+        return [looks, pace.insides, quarrels.deadline, retry?.at, knock?.at, firewall]
+            .compactMap(\.self).min()
     }
 
     /// The tables belong to this process, so that nobody else can change them.
@@ -180,6 +184,7 @@ public final class Keeper {
             }
             isDue = true
         }
+        lookAtFirewall(now)
         guard isDue, let wanted, !tried.isEmpty || now >= pace.next else { return nil }
         isDue = false
         var repair = Repair()
@@ -236,7 +241,7 @@ public final class Keeper {
             let delay = knock.map { min($0.delay * 2, Quarrels.longest) } ?? .seconds(1)
             knock = (delay, now + delay)
         }
-        let alarms = map.alarms
+        let alarms = map.alarms + firewall.alarms
         repair.alarms = alarms.filter { !told.alarms.contains($0) }
         told.alarms = alarms
         holds = result.remaining.isEmpty

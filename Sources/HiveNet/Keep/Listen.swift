@@ -106,6 +106,8 @@ extension Keeper {
                 case .generation(let generation, let actor):
                     if !isOurs {
                         network.memory?.passOver(generation)
+                        // Many at once are one: whoever reloads a firewall changes it table by table.
+                        firewall.due = firewall.due ?? now + .milliseconds(200)
                     } else if generation != network.ownGeneration {
                         evidence.note(ruleset: actor)
                         look(now)
@@ -152,8 +154,11 @@ extension Keeper {
             network.memory?.neighbours = nil
             return true
         case .address(let index): return isOurs(index)
-        // Without a link it leads nowhere, and may take agents' addresses there.
-        case .route(let index): return index.map(isOurs) ?? true
+        // Without a link it leads nowhere, and may take agents' addresses there. Another link may get them, too; default routes do not.
+        case .route(let index, let to4, let to6):
+            if index.map(isOurs) ?? true { return true }
+            return to4.map { $0.length > 0 && $0.overlaps(spec.subnet4) } == true
+                || to6.flatMap { to in spec.subnet6.map { to.length > 0 && to.overlaps($0) } } == true
         case .setting(let index): return isOurs(index)
         case .namespaceNumber: return false
         }

@@ -80,6 +80,9 @@ extension Attribute where Scope == BridgeScope, Value == UInt8 {
     static var multicastSnooping: Self { .init(IFLA_BR_MCAST_SNOOPING, "IFLA_BR_MCAST_SNOOPING") }
 }
 
+extension Attribute where Scope == BridgePortScope, Value == UInt32 {
+    static var backupPort: Self { .init(IFLA_BRPORT_BACKUP_PORT, "IFLA_BRPORT_BACKUP_PORT") }
+}
 extension Attribute where Scope == BridgePortScope, Value == UInt8 {
     static var state: Self { .init(IFLA_BRPORT_STATE, "IFLA_BRPORT_STATE") }
     static var isolated: Self { .init(IFLA_BRPORT_ISOLATED, "IFLA_BRPORT_ISOLATED") }

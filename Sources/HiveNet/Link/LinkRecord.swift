@@ -37,6 +37,8 @@ struct LinkRecord {
         let isolated, learning, unicastFlood, multicastFlood, broadcastFlood, bpduGuard, hairpin: Bool
         /// Nil: the kernel has no such flag.
         let locked: Bool?
+        /// The index of the port that gets what this one cannot take.
+        let backup: UInt32?
     }
 
     /// - Parameter wanted: tells by the name and the group whether the link matters; for others nil is returned, and the
@@ -80,7 +82,8 @@ struct LinkRecord {
                     && attributes[.operationalState] == UInt8(IF_OPER_UP),
                 isolated: flag(.isolated), learning: flag(.learning), unicastFlood: flag(.unicastFlood),
                 multicastFlood: flag(.multicastFlood), broadcastFlood: flag(.broadcastFlood),
-                bpduGuard: flag(.bpduGuard), hairpin: flag(.hairpin), locked: data[.locked].map { $0 != 0 })
+                bpduGuard: flag(.bpduGuard), hairpin: flag(.hairpin), locked: data[.locked].map { $0 != 0 },
+                backup: data[.backupPort])
         } else {
             bridgePort = nil
         }

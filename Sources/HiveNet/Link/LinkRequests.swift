@@ -232,5 +232,7 @@ extension Port {
         writer.put(.broadcastFlood, flag(broadcastFlood))
         writer.put(.bpduGuard, flag(bpduGuard))
         writer.put(.hairpin, flag(hairpin))
+        // None (nbp_backup_change).
+        if backup == nil { writer.put(.backupPort, 0) }
     }
 }

@@ -96,7 +96,8 @@ extension Agent {
                 mac: NetworkSpec.portMAC(agent.address4), mtu: spec.mtu, up: true, bridge: spec.bridge,
                 closed: false, isolated: true, locked: true, learning: false, unicastFlood: false,
                 multicastFlood: false,
-                broadcastFlood: false, bpduGuard: true, hairpin: false, ipv4: .strict(forwarding: false),
+                broadcastFlood: false, bpduGuard: true, hairpin: false, backup: nil,
+                ipv4: .strict(forwarding: false),
                 generatesLinkLocal: false, fdb: [mac]),
             inside: Inside(
                 name: insideName, mac: mac, mtu: spec.mtu, up: true, loopbackUp: own ? true : nil,

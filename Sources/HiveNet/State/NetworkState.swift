@@ -141,6 +141,9 @@ public struct Port: Codable, Equatable, Sendable {
     public var bpduGuard: Bool
     /// `IFLA_BRPORT_MODE`: reflects frames to the port that they came from.
     public var hairpin: Bool
+    /// `IFLA_BRPORT_BACKUP_PORT`: the name of the port that gets what this one cannot take because it is down (br_forward). Nil: none, and
+    /// that is what is wanted: it would be another agent's.
+    public var backup: String?
     public var ipv4: IPv4Settings
     public var generatesLinkLocal: Bool
     /// Entries of the bridge's forwarding database for this port, sorted: the static one (`NUD_NOARP`), and what the bridge has

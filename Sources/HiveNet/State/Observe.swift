@@ -52,7 +52,10 @@ extension HostNetwork {
             let agent = Agent(
                 namespace: exists ? NamespaceState(path: place.path(agent: name), own: place == .own) : nil,
                 port: link.map {
-                    Port($0, bridge: found.name(of: $0.master), fdb: forwarding?[$0.index] ?? [])
+                    Port(
+                        $0, bridge: found.name(of: $0.master),
+                        backup: $0.bridgePort?.backup.map { linkName($0, links) },
+                        fdb: forwarding?[$0.index] ?? [])
                 },
                 inside: inside?.inside, webPort: webPort, egress: egress)
             // A place where there might be something, and there is nothing: not an agent.
@@ -239,8 +242,13 @@ private struct Found {
     }
 }
 
+/// Of a link that is not known by name, its number.
+private func linkName(_ index: UInt32, _ links: [LinkRecord]) -> String {
+    links.first { $0.index == Int32(bitPattern: index) }?.name ?? "link \(index)"
+}
+
 extension Port {
-    fileprivate init(_ link: LinkRecord, bridge: String?, fdb: [MACAddress]) {
+    fileprivate init(_ link: LinkRecord, bridge: String?, backup: String?, fdb: [MACAddress]) {
         let port = link.bridgePort
         self.init(
             name: link.name, alias: link.alias, group: link.group, mac: link.mac ?? MACAddress(bits: 0),
@@ -249,7 +257,7 @@ extension Port {
             locked: port == nil ? false : port?.locked, learning: port?.learning ?? true,
             unicastFlood: port?.unicastFlood ?? true, multicastFlood: port?.multicastFlood ?? true,
             broadcastFlood: port?.broadcastFlood ?? true, bpduGuard: port?.bpduGuard ?? false,
-            hairpin: port?.hairpin ?? false, ipv4: link.ipv4 ?? .strict(forwarding: false),
+            hairpin: port?.hairpin ?? false, backup: backup, ipv4: link.ipv4 ?? .strict(forwarding: false),
             generatesLinkLocal: link.ipv6?.generatesLinkLocal ?? false, fdb: fdb)
     }
 }

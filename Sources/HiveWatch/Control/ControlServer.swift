@@ -197,13 +197,16 @@ final class ControlConnection {
         }
         if input.count > ControlRequest.longest { end() }
         // One at a time: each is answered before the next is looked at.
-        while lines.isEmpty, !isBusy, let line = input.firstIndex(of: UInt8(ascii: "\n")) {
-            // (Lines with nothing in them are no requests: they buy nobody more time.)
-            if line > 0 {
-                lines.append(Array(input[..<line]))
-                since = .now
-            }
+        guard !isBusy else { return lines }
+        // (Lines with nothing in them are no requests: they buy nobody more time. All at once, or many would cost their square.)
+        let feed = UInt8(ascii: "\n")
+        let empty = input.prefix { $0 == feed }.count
+        if let line = input[empty...].firstIndex(of: feed) {
+            lines.append(Array(input[empty..<line]))
+            since = .now
             input.removeSubrange(...line)
+        } else if empty > 0 {
+            input.removeFirst(empty)
         }
         return lines
     }

@@ -50,8 +50,13 @@ final class Worker<Result: Sendable>: Sendable {
         pthread_detach(thread)
     }
 
-    func post(_ result: Result) {
-        state.withLock { $0.results.append(result) }
+    /// - Parameter replacing: what was not taken yet and is out of date by this, so that who posts faster than it is taken does not pile
+    ///   up.
+    func post(_ result: Result, replacing isOutdated: (Result) -> Bool = { _ in false }) {
+        state.withLock { state in
+            state.results.removeAll(where: isOutdated)
+            state.results.append(result)
+        }
         // A full pipe says the same.
         _ = write(pipe.write, [UInt8(0)], 1)
     }

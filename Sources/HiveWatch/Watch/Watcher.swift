@@ -32,6 +32,7 @@ public final class Watcher {
     let keeper: Keeper
     let server: ControlServer
     private let lock: FileLock
+    private let claim: UnixSocket
     private let notify = ServiceNotify()
     private let signals: Signals
     private let files: ConfigurationWatch
@@ -75,6 +76,7 @@ public final class Watcher {
         try options.state.make()
         // Before anything of the kernel's is touched.
         lock = try Self.lock(options.socket)
+        claim = try Self.claimNamespace()
         (names, _) = Names.load(options.state)
         server = try ControlServer(path: options.socket, group: GroupID.named(Self.group))
         files = try ConfigurationWatch(
@@ -83,6 +85,19 @@ public final class Watcher {
         lookups = try Worker()
         rosterWorker = try Worker()
         keeper = try Keeper(keeping: options.sharesTables ? .shared : .owned)
+    }
+
+    /// One watcher for a network namespace, whatever files and sockets it has: an abstract address is the namespace's own
+    /// (unix_find_socket_byname), and nobody's when the process ends.
+    private static func claimNamespace() throws -> UnixSocket {
+        let socket = try UnixSocket(isBlocking: false)
+        guard try socket.claim("hive-net-watch") else {
+            throw WatchError(
+                WatchError.unavailable,
+                "another watcher keeps this network, with another control socket: one is enough, and two would undo each other's work"
+            )
+        }
+        return socket
     }
 
     /// One watcher for a control socket.
@@ -173,6 +188,8 @@ public final class Watcher {
         server.serve { connection, line in
             hasWorked = true
             handle(connection, line)
+            // Nor do many who ask at once.
+            if let repair = keeper.reconcile() { report(repair) }
         }
         runTimers()
         return true

@@ -9,6 +9,14 @@ enum RosterNews: Sendable {
     case failure(String, source: ObjectIdentifier)
     /// It has not told of a change that it was to tell of.
     case silence(source: ObjectIdentifier)
+
+    /// A later answer, or failure, of the same client says all.
+    func isOutdated(by client: ObjectIdentifier) -> Bool {
+        switch self {
+        case .answer(_, let source), .failure(_, let source): source == client
+        case .silence: false
+        }
+    }
 }
 
 /// The core daemon that is followed, and what is known of its agents.
@@ -69,12 +77,21 @@ extension Watcher {
         let source = ObjectIdentifier(client)
         var isSubscribing = true
         while !client.isStopped {
-            if isSubscribing {
+            var isThere = false
+            do throws(HiveError) {
+                let answer = try client.ask()
+                isThere = true
+                worker.post(.answer(answer, source: source)) { $0.isOutdated(by: source) }
+            } catch {
+                worker.post(.failure(error.description, source: source)) { $0.isOutdated(by: source) }
+            }
+            // One that is not there may know of subscriptions when it comes.
+            if isSubscribing, isThere {
                 var hasAnswered = false
                 do throws(HiveError) {
                     try client.follow { answer in
                         hasAnswered = true
-                        worker.post(.answer(answer, source: source))
+                        worker.post(.answer(answer, source: source)) { $0.isOutdated(by: source) }
                     }
                     // For good: whoever has forgotten us once may do so again.
                     isSubscribing = false
@@ -83,12 +100,6 @@ extension Watcher {
                     // Not every daemon knows it: then it is asked now and then.
                     isSubscribing = hasAnswered
                 }
-                if client.isStopped { return }
-            }
-            do throws(HiveError) {
-                worker.post(.answer(try client.ask(), source: source))
-            } catch {
-                worker.post(.failure(error.description, source: source))
             }
             client.pause(RosterFollower.interval)
         }
