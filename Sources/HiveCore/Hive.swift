@@ -8,6 +8,8 @@ public struct Hive: Sendable {
     public let agents: [NetworkSpec.Agent]
     /// The leases that go with `agents`. Save them before the kernel hears of an address.
     public let leases: Leases
+    /// The unix sockets of agents' pages, by the agents that have one.
+    public let webSockets: [String: String]
     /// `leases` differ from what the state directory holds.
     public let leasesChanged: Bool
 
@@ -79,6 +81,9 @@ public struct Hive: Sendable {
         var addresses = try AddressPlan(configuration: configuration, agents: declarations)
         let (agents, newLeases) = try addresses.settle(leases)
         self.agents = agents
+        webSockets = Dictionary(
+            declarations.compactMap { agent in agent.settings.webSocket.map { (agent.name, $0) } },
+            uniquingKeysWith: { first, _ in first })
         self.leases = newLeases
         leasesChanged = newLeases != leases
     }

@@ -50,7 +50,7 @@ import Testing
         #expect(configuration.network == NetworkSettings())
         #expect("\(configuration.network.subnet4)" == "10.77.0.0/16")
         #expect(configuration.network.subnet6.map { "\($0)" } == "fd77:6869:7665::/64")
-        #expect(configuration.gateway == Configuration.Gateway(user: "www-data", isExplicit: false))
+        #expect(configuration.gateway == GatewaySettings())
     }
 
     @Test func nullAndAbsentAreNotTheSameForIPv6() throws {
@@ -126,7 +126,7 @@ import Testing
         ),
         (
             "{ gateway: { listen: 80 } }",
-            "hive.json:1: gateway.listen is not a known key; known here: \"user\""
+            "hive.json:1: gateway.listen is 80 (a number), but must be a list of strings"
         ),
         (
             "{ \"\\u001b[2J\": 1 }",
@@ -150,7 +150,7 @@ import Testing
         ),
         (
             "{ agents: { a: { web: {} } } }",
-            "hive.json:1: agents.a.web has no port: write { port: 8080 }, or leave web out"
+            "hive.json:1: agents.a.web has no port: write { port: 8080 } or { socket: PATH }, or leave web out"
         ),
         (
             "{ agents: { a: { web: { port: '80' } } } }",

@@ -4,6 +4,8 @@ public import HiveNet
 public struct AgentSettings: Equatable, Sendable {
     /// The port of the agent's web page: the only one that the gateway may connect to. 1 to 65535.
     public var webPort: UInt16?
+    /// The unix socket of the agent's web page, an absolute path of the host, instead of a port.
+    public var webSocket: String?
     public var egress: Egress
     /// Nil for a leased address.
     public var address4: IPv4Address?
@@ -12,11 +14,12 @@ public struct AgentSettings: Equatable, Sendable {
     public var namespace: NetworkSpec.Namespace
 
     public init(
-        webPort: UInt16? = nil, egress: Egress = .none, address4: IPv4Address? = nil,
-        address6: IPv6Address? = nil,
+        webPort: UInt16? = nil, webSocket: String? = nil, egress: Egress = .none,
+        address4: IPv4Address? = nil, address6: IPv6Address? = nil,
         namespace: NetworkSpec.Namespace = .own
     ) {
         self.webPort = webPort
+        self.webSocket = webSocket
         self.egress = egress
         self.address4 = address4
         self.address6 = address6
@@ -32,11 +35,15 @@ public struct AgentSettings: Equatable, Sendable {
 
     init(_ object: JSONObject) throws(HiveError) {
         self.init()
-        if let web = try object.object("web", knowing: ["port"]) {
-            guard let port = try web.integer("port", 1...65535) else {
-                throw object.error("web", "has no port: write { port: 8080 }, or leave web out")
+        if let web = try object.object("web", knowing: ["port", "socket"]) {
+            switch (try web.integer("port", 1...65535), try web.socket("socket")) {
+            case (let port?, nil): webPort = UInt16(port)
+            case (nil, let path?): webSocket = path
+            case (nil, nil):
+                throw object.error(
+                    "web", "has no port: write { port: 8080 } or { socket: PATH }, or leave web out")
+            case (.some, .some): throw object.error("web", "has a port and a socket, but can have only one")
             }
-            webPort = UInt16(port)
         }
         egress = try Egress(object, "egress") ?? .none
         address4 = try object.value("address4", "an IPv4 address")
@@ -81,6 +88,7 @@ public struct AgentSettings: Equatable, Sendable {
     public var text: String {
         var members: [String] = []
         if let webPort { members.append("\"web\": { \"port\": \(webPort) }") }
+        if let webSocket { members.append("\"web\": { \"socket\": \(JSONNode.string(webSocket)) }") }
         if egress != .none { members.append("\"egress\": \(egress.json)") }
         if let address4 { members.append("\"address4\": \"\(address4)\"") }
         if let address6 { members.append("\"address6\": \"\(address6)\"") }

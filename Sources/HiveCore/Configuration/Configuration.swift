@@ -6,20 +6,12 @@ public struct Configuration: Sendable {
     /// Where agents made at run time and leases are kept unless the command line says otherwise.
     public static let standardStateDirectory = "/var/lib/hive"
 
-    /// Who, besides root, may connect to agents.
-    public struct Gateway: Equatable, Sendable {
-        /// The name of a user of the host.
-        public var user = "www-data"
-        /// Somebody wrote the name down. If not, and the host has no such user, then only root may connect.
-        public var isExplicit = false
-    }
-
     /// The path of the file, as it was given.
     public var file: String { source.file }
     /// There is such a file. If not, defaults hold.
     public let isWritten: Bool
     public let network: NetworkSettings
-    public let gateway: Gateway
+    public let gateway: GatewaySettings
     /// Nil when no other daemon is asked for agents.
     public let roster: RosterSettings?
     /// In the order of their names.
@@ -45,7 +37,7 @@ public struct Configuration: Sendable {
         isWritten = false
         source = Source(file: file)
         network = NetworkSettings()
-        gateway = Gateway()
+        gateway = GatewaySettings()
         roster = nil
         agents = []
     }
@@ -73,7 +65,7 @@ public struct Configuration: Sendable {
         source = Source(file: file, root: root)
         let hive = try JSONObject(root, in: source, knowing: ["network", "gateway", "roster", "agents"])
         network = try NetworkSettings(hive.object("network", knowing: NetworkSettings.keys))
-        gateway = try Gateway(hive.object("gateway", knowing: ["user"]))
+        gateway = try GatewaySettings(hive.object("gateway", knowing: GatewaySettings.keys))
         roster = try hive.object("roster", knowing: RosterSettings.keys).map { object throws(HiveError) in
             try RosterSettings(object, in: hive)
         }
@@ -90,19 +82,5 @@ public struct Configuration: Sendable {
             }
         }
         self.agents = agents
-    }
-}
-
-extension Configuration.Gateway {
-    init(_ object: JSONObject?) throws(HiveError) {
-        self.init()
-        guard let object, let user = try object.string("user", "the name of a user") else { return }
-        // A colon or a line feed would be another field or line of /etc/passwd, a NUL the end of a C string.
-        let forbidden = user.unicodeScalars.contains { $0 == ":" || $0.value < 0x21 || $0.value == 0x7f }
-        guard !user.isEmpty, !forbidden, user.utf8.count <= 256 else {
-            throw object.error("user", "is \(quoted(user)), which is not the name of a user")
-        }
-        self.user = user
-        isExplicit = true
     }
 }

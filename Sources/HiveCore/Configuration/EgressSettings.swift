@@ -21,9 +21,9 @@ extension Egress {
         case .object:
             guard let policy = try object.object(key, knowing: EgressText.keys) else { return nil }
             var text = EgressText()
-            text.allow = try policy.strings("allow")
-            text.deny = try policy.strings("deny")
-            text.host = try policy.strings("host")
+            text.allow = try policy.strings("allow") ?? []
+            text.deny = try policy.strings("deny") ?? []
+            text.host = try policy.strings("host") ?? []
             text.connections = try policy.integer("connections", EgressText.connections)
             text.rate = try policy.string("rate", Rate.forms)
             self = try text.egress { place, words in
@@ -64,23 +64,5 @@ extension Egress {
         parts.append("at most \(counted(connections, "connection"))")
         if let rate { parts.append("\(Rate.text(rate)) each way") }
         return parts.joined(separator: "; ")
-    }
-}
-
-extension JSONObject {
-    /// A list of strings; empty when it is not written.
-    fileprivate func strings(_ key: String) throws(HiveError) -> [String] {
-        guard let node = node(key) else { return [] }
-        guard case .array(let elements) = node.value else {
-            throw error(key, "is \(node.shown), but must be a list of strings")
-        }
-        var texts: [String] = []
-        for (index, element) in elements.enumerated() {
-            guard case .string(let text) = element.value else {
-                throw source.error("\(pathTo(key))[\(index)]", "is \(element.shown), but must be a string")
-            }
-            texts.append(text)
-        }
-        return texts
     }
 }

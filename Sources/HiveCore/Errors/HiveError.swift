@@ -33,7 +33,7 @@ public struct HiveError: Error, Equatable, Sendable, CustomStringConvertible {
     /// - Parameters:
     ///   - doing: what failed, as in "read /etc/hive/hive.json".
     ///   - code: an errno.
-    init(cannot doing: String, errno code: Int32) {
+    public init(cannot doing: String, errno code: Int32) {
         let kind: Kind = code == EACCES || code == EPERM ? .noPermission : .ioError
         self.init(kind, "cannot \(doing): \(String(cString: strerror(code)))")
     }

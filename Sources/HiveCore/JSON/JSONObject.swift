@@ -78,4 +78,33 @@ struct JSONObject {
         guard let node = members[key] else { return nil }
         return try JSONObject(node, at: pathTo(key), in: source, knowing: keys)
     }
+
+    func boolean(_ key: String) throws(HiveError) -> Bool? {
+        guard let node = members[key] else { return nil }
+        guard case .boolean(let value) = node.value else {
+            throw error(key, "is \(node.shown), but must be true or false")
+        }
+        return value
+    }
+
+    /// A list of strings; nil when it is not written.
+    func strings(_ key: String) throws(HiveError) -> [String]? {
+        guard let node = members[key] else { return nil }
+        guard case .array(let elements) = node.value else {
+            throw error(key, "is \(node.shown), but must be a list of strings")
+        }
+        var texts: [String] = []
+        for (index, element) in elements.enumerated() {
+            guard case .string(let text) = element.value else {
+                throw error(entry: index, of: key, "is \(element.shown), but must be a string")
+            }
+            texts.append(text)
+        }
+        return texts
+    }
+
+    /// Of an entry of a list.
+    func error(entry index: Int, of key: String, _ text: String) -> HiveError {
+        source.error("\(pathTo(key))[\(index)]", text)
+    }
 }

@@ -75,20 +75,22 @@ enum DurableFile {
     ///
     /// - Parameters:
     ///   - directory: exists.
+    ///   - mode: of the file, whatever the umask is. 0644: everybody may see what the network is.
     ///   - replacing: when false, an existing file is left alone and the error is `alreadyExists`.
-    static func write(_ text: String, to name: String, in directory: String, replacing: Bool) throws(Failure)
-    {
+    static func write(
+        _ text: String, to name: String, in directory: String, mode: UInt32 = 0o644, replacing: Bool
+    ) throws(Failure) {
         let path = "\(directory)/\(name)"
         for left in try entries(of: directory) where left.hasPrefix(".\(name).") && left.hasSuffix(".tmp") {
             unlink("\(directory)/\(left)")
         }
         // Random, so that two writers never write into one file.
         let temporary = "\(directory)/.\(name).\(String(UInt64.random(in: 0...UInt64.max), radix: 36)).tmp"
-        let file = retrying { open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644) }
+        let file = retrying { open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600) }
         guard file >= 0 else { throw Failure(cannot: "write \(temporary)", errno) }
         do throws(Failure) {
             defer { close(file) }
-            try fill(file, Array(text.utf8), path)
+            try fill(file, Array(text.utf8), mode, path)
         } catch {
             unlink(temporary)
             throw error
@@ -109,15 +111,16 @@ enum DurableFile {
         return failure
     }
 
-    private static func fill(_ file: Int32, _ bytes: [UInt8], _ path: String) throws(Failure) {
+    private static func fill(
+        _ file: Int32, _ bytes: [UInt8], _ mode: UInt32, _ path: String
+    ) throws(Failure) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = retrying { rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) } }
             guard count >= 0 else { throw Failure(cannot: "write \(path)", errno) }
             rest = rest.dropFirst(count)
         }
-        // 0644 whatever the umask is: everybody may see what the network is.
-        guard fchmod(file, 0o644) == 0, fsync(file) == 0 else {
+        guard fchmod(file, mode) == 0, fsync(file) == 0 else {
             throw Failure(cannot: "write \(path)", errno)
         }
     }

@@ -28,4 +28,21 @@ public struct StateDirectory: Sendable {
     public func lock(wait: (_ holder: Int32?) -> Void) throws(HiveError) -> FileLock {
         try FileLock(path: "\(path)/lock", wait: wait)
     }
+
+    /// Writes a file that nobody but its owner can read, in one step.
+    public func write(_ text: String, private name: String) throws(HiveError) {
+        do throws(DurableFile.Failure) {
+            try DurableFile.write(text, to: name, in: path, mode: 0o600, replacing: true)
+        } catch { throw error.error }
+    }
+
+    /// Reads such a file; nil if there is none.
+    public func read(private name: String) throws(HiveError) -> [UInt8]? {
+        do throws(DurableFile.Failure) {
+            return try DurableFile.read("\(path)/\(name)", onlyRegular: true)
+        } catch {
+            if error.isMissing { return nil }
+            throw error.error
+        }
+    }
 }
