@@ -23,15 +23,21 @@ let package = Package(
         .target(name: "HiveNet", dependencies: ["CNetlink", "CNftables"], swiftSettings: settings),
         .target(name: "HiveCore", dependencies: ["HiveNet", "CResolver"], swiftSettings: settings),
         .target(
-            name: "HiveWatch", dependencies: ["CNetlink", "HiveCore", "HiveNet"], swiftSettings: settings),
+            name: "HiveWatch", dependencies: ["CNetlink", "HiveCore", "HiveGateway", "HiveNet"],
+            swiftSettings: settings),
+        .target(name: "HiveGateway", dependencies: ["HiveCore", "HiveNet"], swiftSettings: settings),
         .target(name: "HiveCommand", swiftSettings: settings),
         .executableTarget(
-            name: "hivectl", dependencies: ["HiveCommand", "HiveCore", "HiveNet", "HiveWatch"],
+            name: "hivectl",
+            dependencies: ["HiveCommand", "HiveCore", "HiveGateway", "HiveNet", "HiveWatch"],
             swiftSettings: settings),
         .testTarget(name: "HiveNetTests", dependencies: ["HiveNet"], swiftSettings: settings),
         .testTarget(name: "HiveCoreTests", dependencies: ["HiveCore", "HiveNet"], swiftSettings: settings),
         .testTarget(
             name: "HiveCommandTests", dependencies: ["HiveCommand", "hivectl"], exclude: ["Help"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "HiveGatewayTests", dependencies: ["HiveCore", "HiveGateway", "HiveNet"],
             swiftSettings: settings),
         .testTarget(
             name: "HiveWatchTests", dependencies: ["HiveCore", "HiveNet", "HiveWatch"],

@@ -19,6 +19,7 @@ enum Hivectl {
             """
         let global = GlobalOptions(&root)
         root.add(net(global))
+        root.add(gateway(global))
         return root
     }
 

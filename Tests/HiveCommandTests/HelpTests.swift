@@ -10,7 +10,7 @@ import Testing
     static let commands = [
         "", "net", "net show", "net plan", "net apply", "net watch", "net events", "net verify", "net why",
         "net drops", "net down", "net add",
-        "net rm", "help",
+        "net rm", "gateway", "gateway show", "gateway render", "gateway apply", "gateway watch", "help",
     ]
 
     @Test(arguments: commands) func isAsRecorded(command: String) throws {
