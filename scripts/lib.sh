@@ -33,6 +33,20 @@ need_packages() {
         apt-get install -qq --yes --no-install-recommends "${missing[@]}"
 }
 
+# nginx and its module njs, without the service that Debian starts with it: whoever has it installed for this has no use for one.
+need_idle_nginx() {
+    local policy=/usr/sbin/policy-rc.d
+    if ((EUID == 0)) && [[ ! -e $policy && ! -x /usr/sbin/nginx ]]; then
+        # invoke-rc.d asks it; 101: not allowed.
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+        (need_packages nginx libnginx-mod-http-js) || { rm -f "$policy"; exit 1; }
+        rm -f "$policy"
+    else
+        need_packages nginx libnginx-mod-http-js
+    fi
+}
+
 # Finds the toolchain; sudo has a PATH of its own, which seldom has it.
 need_swift() {
     local home=~
