@@ -30,9 +30,11 @@ enum Command {
         private let errors: Int32
         private var isReaped = false
 
-        /// - Parameter endsWithThread: the kernel kills it when the calling thread ends, and so when the tests crash
-        ///   (PR_SET_PDEATHSIG). For what runs long, and holds its namespaces.
-        init(_ command: [String], endsWithThread: Bool = false) throws {
+        /// - Parameters:
+        ///   - endsWithThread: the kernel kills it when the calling thread ends, and so when the tests crash
+        ///     (PR_SET_PDEATHSIG). For what runs long, and holds its namespaces.
+        ///   - descriptors: what it gets besides the three, by its own numbers: copies of ours, which have other numbers.
+        init(_ command: [String], endsWithThread: Bool = false, descriptors: [Int32: Int32] = [:]) throws {
             arguments = (endsWithThread ? ["setpriv", "--pdeathsig", "KILL", "--"] : []) + command
             output = try Self.scratchFile()
             errors = try Self.scratchFile()
@@ -42,6 +44,7 @@ enum Command {
             posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
             posix_spawn_file_actions_adddup2(&actions, output, 1)
             posix_spawn_file_actions_adddup2(&actions, errors, 2)
+            for (number, own) in descriptors { posix_spawn_file_actions_adddup2(&actions, own, number) }
             // The threads of the tests' pool block most signals, and a child would inherit that: a command under test has to be
             // as interruptible as in a shell.
             var attributes = posix_spawnattr_t()

@@ -62,8 +62,8 @@ final class Lab {
     }
 
     /// Starts a command that goes on until the lab ends, or is ended before. It does not outlive a test that crashes.
-    func background(_ arguments: [String]) throws -> Command.Process {
-        try host { try Command.Process(arguments, endsWithThread: true) }
+    func background(_ arguments: [String], descriptors: [Int32: Int32] = [:]) throws -> Command.Process {
+        try host { try Command.Process(arguments, endsWithThread: true, descriptors: descriptors) }
     }
 
     /// Runs a command line that has to succeed. Words are separated by blanks.
