@@ -147,7 +147,7 @@ public struct Gateway: Sendable {
             file = "\(place)/\(Rendering.trialName)"
             let trial = rendering.main
                 .replacing("pid \(options.directory)/nginx.pid;", with: "pid \(place)/trial.pid;")
-                .replacing("error_log \(options.directory)/error.log warn;", with: "error_log stderr warn;")
+                .replacing("error_log \(installation.log) warn;", with: "error_log stderr warn;")
             try installation.write(trial, file, 0o600)
         }
         if let words = try nginx.objection(to: file) {

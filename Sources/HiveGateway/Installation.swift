@@ -8,7 +8,7 @@ struct Installation {
     var current: String { "\(directory)/current" }
     var sockets: String { "\(directory)/sockets" }
     var control: String { "\(directory)/private/control.sock" }
-    var log: String { "\(directory)/error.log" }
+    var log: String { "\(directory)/private/error.log" }
     func files(_ generation: String) -> String { "\(directory)/\(generation)" }
 
     /// Makes the directories. Whoever can write to one of them can be the gateway.

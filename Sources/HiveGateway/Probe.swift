@@ -20,9 +20,10 @@ enum Probe {
         defer { close(socket) }
         let request = Array("GET \(path) HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8)
         guard send(socket, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else { return nil }
+        let end = ContinuousClock.now + .milliseconds(Int(seconds * 1000))
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
-        while bytes.count < 1 << 16 {
+        while bytes.count < 1 << 16, ContinuousClock.now < end {
             let count = recv(socket, &chunk, chunk.count, 0)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { break }
@@ -32,10 +33,18 @@ enum Probe {
     }
 
     static func parse(_ text: String) -> Answer? {
-        guard let head = text.firstRange(of: "\r\n\r\n") else { return nil }
-        let words = text[..<head.lowerBound].prefix { $0 != "\r\n" }.split(separator: " ")
-        guard words.count >= 2, words[0].hasPrefix("HTTP/"), let status = Int(words[1]) else { return nil }
+        guard let head = text.firstRange(of: "\r\n\r\n"),
+            let status = status(String(text[..<head.lowerBound].prefix { !$0.isNewline }))
+        else { return nil }
         return Answer(status: status, body: String(text[head.upperBound...]).trimmingLine)
+    }
+
+    /// Of a status line (RFC 9112, section 4): three digits.
+    static func status(_ line: String) -> Int? {
+        let words = line.split(separator: " ", maxSplits: 2)
+        guard words.count >= 2, words[0].hasPrefix("HTTP/") else { return nil }
+        let digits = words[1].prefix { !$0.isNewline }
+        return digits.count == 3 && digits.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int(digits) : nil
     }
 
     /// Whether somebody takes connections there: for what speaks TLS, which we do not.
@@ -45,7 +54,11 @@ enum Probe {
         return true
     }
 
-    private static func connect(_ place: Place, _ seconds: Double) -> Int32? {
+    /// Begins to connect, and waits for nothing.
+    static func begin(_ place: Place) -> Int32? { connect(place, nil) }
+
+    /// - Parameter seconds: how long anything may take; nil: it is begun.
+    private static func connect(_ place: Place, _ seconds: Double?) -> Int32? {
         let path: String
         switch place {
         case .unix(let own): path = own
@@ -82,9 +95,15 @@ enum Probe {
         }
     }
 
-    private static func open(_ family: Int32, _ seconds: Double, _ connect: (Int32) -> Bool) -> Int32? {
-        let number = socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    private static func open(_ family: Int32, _ seconds: Double?, _ connect: (Int32) -> Bool) -> Int32? {
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let number = socket(family, kind | (seconds == nil ? Int32(SOCK_NONBLOCK.rawValue) : 0), 0)
         guard number >= 0 else { return nil }
+        guard let seconds else {
+            if connect(number) || errno == EINPROGRESS { return number }
+            close(number)
+            return nil
+        }
         // It bounds connecting too (inet_stream_connect).
         var time = timeval(
             tv_sec: Int(seconds), tv_usec: Int(seconds.truncatingRemainder(dividingBy: 1) * 1e6))

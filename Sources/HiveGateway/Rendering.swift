@@ -63,7 +63,8 @@ extension NginxConfiguration {
             \(loading)user \(settings.user);
             worker_processes auto;
             pid \(place.directory)/nginx.pid;
-            error_log \(place.directory)/error.log warn;
+            # (It has paths with tokens in it.)
+            error_log \(place.directory)/private/error.log warn;
             # For so long streams that are open go on when the configuration has changed.
             worker_shutdown_timeout 10m;
             events {

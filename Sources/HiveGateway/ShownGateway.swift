@@ -35,12 +35,19 @@ public struct ShownGateway: Codable, Equatable, Sendable {
 
 extension Gateway {
     /// Looks, and changes nothing. Every page is asked once.
-    /// - Parameter seconds: how long each may take.
+    /// - Parameter seconds: how long each listener may take, and all pages (256 at a time) together.
     public func show(_ hive: Hive, seconds: Double = 2) throws(HiveError) -> ShownGateway {
         let settings = hive.configuration.gateway
         let present = installation.generation
         let served = present.map(isServed) ?? false
         let listeners = settings.isEnabled ? settings.listeners : []
+        let places = hive.pages.map { page -> Probe.Place in
+            switch page.upstream {
+            case .address(let address, let port): .listener(.ipv4(address, port: port))
+            case .socket: .unix("\(installation.sockets)/\(page.name).sock")
+            }
+        }
+        let survey = Survey.ask(places, seconds: seconds)
         return ShownGateway(
             enabled: settings.isEnabled, mode: settings.mode.rawValue, generation: present, served: served,
             current: try present == render(hive).generation,
@@ -55,19 +62,12 @@ extension Gateway {
                     : Probe.isOpen(.listener(listener), seconds: seconds)
                 return .init(address: listener.description, answers: answers)
             },
-            pages: hive.pages.map { page in
-                let place: Probe.Place
-                switch page.upstream {
-                case .address(let address, let port): place = .listener(.ipv4(address, port: port))
-                case .socket: place = .unix("\(installation.sockets)/\(page.name).sock")
-                }
-                let answer = Probe.ask(place, "/", seconds: seconds)
-                return .init(
+            pages: zip(hive.pages, survey).map { page, found in
+                .init(
                     agent: page.name,
                     path: settings.mode == .path
                         ? "/agent/\(page.name)/" : "//\(page.name).\(settings.domain ?? "")/",
-                    upstream: page.place,
-                    answers: answer != nil || Probe.isOpen(place, seconds: seconds), status: answer?.status)
+                    upstream: page.place, answers: found.isOpen, status: found.status)
             })
     }
 }

@@ -113,6 +113,30 @@ struct GatewayResponseTests {
         #expect([502, 504].contains(gone.status) && gone.text.contains("<b>alpha</b>"), "\(gone.text)")
     }
 
+    /// `show` asks them, too, as root.
+    @Test func showWaitsForNobody() throws {
+        let gateway = try GatewayLab()
+        let drip = try Upstream(gateway.lab, agent: "alpha", port: 8080) { _, client in
+            while client.say("H") { usleep(100_000) }
+        }
+        let well = try Upstream(gateway.lab, agent: "beta", port: 8080) { request, client in
+            client.answer("x", status: request.method == "GET" ? "418 Teapot" : "400 No")
+        }
+        defer {
+            drip.end()
+            well.end()
+        }
+        let start = ContinuousClock.now
+        let shown = try gateway.lab.hivectl("gateway", "show", "--standalone", "--json")
+        #expect(ContinuousClock.now - start < .seconds(6))
+        let root = try #require(try shown.json() as? [String: Any])
+        let pages = try #require(root["pages"] as? [[String: Any]])
+        #expect(pages.map { $0["agent"] as? String } == ["alpha", "beta"])
+        #expect(pages.map { $0["answers"] as? Bool } == [true, true])
+        #expect(pages.map { $0["status"] as? Int } == [nil, 418], "\(shown)")
+        #expect(root["served"] as? Bool == true && root["current"] as? Bool == true)
+    }
+
     @Test func tooManyAreTurnedAway() throws {
         let gateway = try GatewayLab(configuration: GatewayLab.configuration("limits: { rate: 1 }"))
         let servers = try ["alpha", "beta"].map { name in

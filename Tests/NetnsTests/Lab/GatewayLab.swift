@@ -48,7 +48,7 @@ final class GatewayLab {
         }
     }
 
-    var log: String { (try? lab.run(["cat", "/run/hive/nginx/error.log"]).stdout) ?? "" }
+    var log: String { (try? lab.run(["cat", "/run/hive/nginx/private/error.log"]).stdout) ?? "" }
 
     @discardableResult
     func apply(_ configuration: String? = nil) throws -> CommandResult {
