@@ -28,9 +28,14 @@ extension NginxConfiguration {
         ] as [(String, String, (Page) -> String)] {
             text.block("map $hive_\(key) $hive_\(name)") {
                 $0.line("default \"\";")
-                for page in pages { $0.line("\(page.name) \(value(page));") }
+                for page in pages { $0.line("\(Self.key(page.name)) \(value(page));") }
             }
         }
+    }
+
+    /// An agent's name where `map` has words of its own. (A backslash before another name could make a tab of its first letter.)
+    static func key(_ name: String) -> String {
+        ["default", "hostnames", "include", "volatile"].contains(name) ? "\\\(name)" : name
     }
 
     /// Pages under tokens that are good, and everything else below `/agent/`.

@@ -47,6 +47,31 @@ struct GatewayTests {
         #expect(request.headers.count { $0.name.lowercased() == "x-forwarded-for" } == 1)
     }
 
+    /// Words of nginx's, and of the gateway's own paths.
+    @Test func agentsMayBeCalledAsTheyLike() throws {
+        let names = [
+            "default", "include", "hostnames", "volatile", "server", "agent", "nginx", "location", "http",
+            "if", "return", "set",
+            "off", "hive", "tilde", "root", "new", "a" + String(repeating: "b", count: 62),
+        ]
+        let agents = names.map { "\"\($0)\": { web: { port: 80 } }" }.joined(separator: ", ")
+        let gateway = try GatewayLab(
+            configuration: GatewayLab.configuration().replacing("agents: {", with: "agents: { \(agents),"))
+        for name in names {
+            let prefix = try gateway.prefix(name)
+            #expect(prefix.hasPrefix("/agent/\(name)/~"), "\(prefix)")
+            let dead = try gateway.ask(prefix + "/")
+            #expect(dead.status == 502 && dead.text.contains("<b>\(name)</b>"), "\(name): \(dead.text)")
+        }
+        // Each by its own name, and nobody else's.
+        let token = try gateway.prefix("default").dropFirst("/agent/default".count)
+        for name in ["include", "nobody", "defaul", "alpha"] {
+            #expect(try gateway.ask("/agent/\(name)\(token)/").status != 502, "\(name)")
+        }
+        #expect(try gateway.ask("/agent/nobody/", headers: HTTP.navigation).status == 404)
+        #expect(try gateway.ask("/.hive/page").status == 404)
+    }
+
     /// What could be one thing to nginx and another to the agent reaches nobody.
     @Test func crookedPathsReachNobody() throws {
         let gateway = try GatewayLab()
