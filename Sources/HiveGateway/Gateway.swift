@@ -105,7 +105,7 @@ public struct Gateway: Sendable {
         do throws(HiveError) {
             try check(nginx, rendering)
             try installation.enter(rendering.generation)
-            try serve(nginx, hive, &applied, before: present)
+            try serve(nginx, hive, &applied)
         } catch {
             if applied.isNew {
                 try? installation.enter(present)
@@ -157,21 +157,22 @@ public struct Gateway: Sendable {
         }
     }
 
-    private func serve(
-        _ nginx: Nginx, _ hive: Hive, _ applied: inout Applied, before: String?
-    ) throws(HiveError) {
+    private func serve(_ nginx: Nginx, _ hive: Hive, _ applied: inout Applied) throws(HiveError) {
         if !options.isStandalone, let words = try nginx.objection(to: nil) {
             throw HiveError(
                 .configuration,
                 "nginx has something against its configuration as a whole, and keeps the old one: \(words)")
         }
         let file = "\(installation.current)/\(Rendering.mainName)"
-        guard options.reloads else { return }
-        guard let master = Nginx.master(pidFile: pidFile) else {
+        let master = Nginx.master(pidFile: pidFile)
+        if master == nil {
             let unix = hive.configuration.gateway.listeners.compactMap { listener -> String? in
                 if case .unix(let path) = listener { path } else { nil }
             }
             installation.removeStale(unix + [installation.control])
+        }
+        guard options.reloads else { return }
+        guard let master else {
             applied.cautions.append(
                 options.isStandalone
                     ? "nginx does not run: start it with \(nginx.path) -c \(file)"

@@ -14,7 +14,9 @@ struct GatewayUnitTests {
         let packaging = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../packaging")
             .standardizedFileURL.path
         try lab.write(
-            configuration: "{ gateway: { enable: true }, agents: { alpha: { web: { port: 80 } } } }")
+            configuration:
+                "{ gateway: { enable: true, listen: ['127.0.0.1:8420', 'unix:/run/hive/gateway.sock'] }, agents: { alpha: { web: { port: 80 } } } }"
+        )
         var files = [
             "/usr/local/bin/hivectl": Lab.hivectlPath, "/etc/hive/hive.json": Lab.configuration,
             "/usr/lib/sysusers.d/hive-admin.conf": "\(packaging)/hive-admin.conf",
