@@ -44,6 +44,7 @@ extension NginxConfiguration {
         text.block("location = /.hive/page") { text in
             // Somebody has asked for this very path.
             text.line("if ($hive_agent = \"\") { return 404; }")
+            text.line("if ($hive_rest = \"\") { return 400; }")
             text.line("if ($hive_preflight) { return 204; }")
             text.line("auth_basic off;")
             toAgent(&text)
@@ -101,7 +102,11 @@ extension NginxConfiguration {
             proxy_set_header X-Forwarded-Host $http_host;
             proxy_set_header X-Forwarded-Proto $scheme;
             proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Forwarded-User "";
+            proxy_set_header X-Forwarded-Port "";
+            proxy_set_header X-Forwarded-Server "";
             proxy_set_header X-Real-IP "";
+            proxy_set_header Proxy-Authorization "";
             proxy_set_header Forwarded "";
             proxy_set_header Referer "";
             proxy_set_header Upgrade $hive_upgrade;

@@ -112,8 +112,12 @@ public struct NginxConfiguration: Sendable {
             map $http_upgrade $hive_upgrade { default ""; "~*^websocket$" websocket; }
             map $hive_upgrade $hive_connection { default ""; websocket upgrade; }
             map "$request_method $http_access_control_request_method" $hive_preflight { default ""; "~^OPTIONS ." 1; }
-            # A page's own. With what it opens, the browser sends the operator's password.
-            map "$http_origin $http_sec_fetch_mode" $hive_authorization { default ""; "null cors" $http_authorization; }
+            # A page's own. With what it opens, the browser sends the operator's password; that is Basic, and no agent's.
+            map "$http_origin $http_sec_fetch_mode $http_authorization" $hive_authorization {
+                default "";
+                "~*^null cors basic\b" "";
+                "~^null cors (?<hive_13>.+)$" $hive_13;
+            }
             map $hive_preflight $hive_cors_methods { default ""; 1 "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"; }
             map $hive_preflight $hive_cors_headers { default ""; 1 "*, Authorization"; }
             map $hive_preflight $hive_cors_age { default ""; 1 600; }

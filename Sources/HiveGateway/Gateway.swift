@@ -89,6 +89,9 @@ public struct Gateway: Sendable {
         renew(&tokens, hive)
         if tokens != before { try tokens.save(state) }
         var cautions = [caution].compactMap(\.self)
+        if case .basic(let file) = hive.configuration.gateway.authentication, access(file, R_OK) != 0 {
+            cautions.append("gateway.auth.basicFile: there is no \(file): nobody gets in.")
+        }
         let pages = pin(hive.pages, &cautions)
         let rendering = rendering(hive, pages, tokens, loading: nginx.loading)
         if !hive.configuration.gateway.isEnabled {
@@ -96,7 +99,8 @@ public struct Gateway: Sendable {
         }
         var applied = Applied(generation: rendering.generation, cautions: cautions)
         let present = installation.generation
-        if present == rendering.generation, isServed(rendering.generation) {
+        let served = served
+        if present == rendering.generation, served == rendering.generation {
             applied.isServed = true
             return applied
         }
@@ -107,10 +111,10 @@ public struct Gateway: Sendable {
             try installation.enter(rendering.generation)
             try serve(nginx, hive, &applied)
         } catch {
-            if applied.isNew {
-                try? installation.enter(present)
-                installation.tidy(keeping: Set([present].compactMap(\.self)))
-            }
+            // What nginx goes on with; also where an apply before this one was killed between the two.
+            let last = served ?? (applied.isNew ? present : rendering.generation)
+            try? installation.enter(last)
+            installation.tidy(keeping: Set([last, rendering.generation].compactMap(\.self)))
             throw error
         }
         installation.tidy(keeping: Set([rendering.generation, present].compactMap(\.self)))
@@ -176,7 +180,7 @@ public struct Gateway: Sendable {
             applied.cautions.append(
                 options.isStandalone
                     ? "nginx does not run: start it with \(nginx.path) -c \(file)"
-                    : "no nginx runs (\(pidFile)); when it starts it reads this, if it has: include \(installation.current)/\(Rendering.configurationName); in http"
+                    : "no nginx runs (\(pidFile)); when it starts it reads this, if it has: include \(installation.current)/hive[.]conf; in http"
             )
             return
         }
@@ -202,7 +206,7 @@ public struct Gateway: Sendable {
                 }
                 throw HiveError(
                     .ioError,
-                    "nginx was told, but does not serve it: does its configuration have, in http, include \(installation.current)/\(Rendering.configurationName); ?"
+                    "nginx was told, but does not serve it: does its configuration have, in http, include \(installation.current)/hive[.]conf; ?"
                 )
             }
             usleep(20_000)
@@ -220,10 +224,16 @@ public struct Gateway: Sendable {
             .joined(separator: "; ")
     }
 
-    /// Answered by nginx on a socket that nobody else reaches.
-    func isServed(_ generation: String) -> Bool {
-        Probe.ask(.unix(installation.control), "/generation")?.body == generation
+    /// The configuration that nginx serves, by its answer on a socket that nobody else reaches; nil: none, or its files are gone.
+    private var served: String? {
+        guard let body = Probe.ask(.unix(installation.control), "/generation")?.body,
+            body.utf8.count == 16, body.allSatisfy(\.isHexDigit),
+            access(installation.files(body), F_OK) == 0
+        else { return nil }
+        return body
     }
+
+    func isServed(_ generation: String) -> Bool { served == generation }
 }
 
 extension Gateway {

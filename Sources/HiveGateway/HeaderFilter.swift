@@ -30,6 +30,11 @@ enum HeaderFilter {
                     delete r.headersOut[name];
                 }
             }
+            // Each part has headers of its own, which nobody has looked at.
+            const type = r.headersOut['Content-Type'];
+            if (type && /^\s*multipart\//i.test(type) && !/^\s*multipart\/byteranges\b/i.test(type)) {
+                r.headersOut['Content-Type'] = 'application/octet-stream';
+            }
             // Only where every agent has an origin of its own.
             if (r.variables.hive_keeps_cookies === '1' && Array.isArray(cookies)) {
                 const own = cookies.filter(ownCookie);

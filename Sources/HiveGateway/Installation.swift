@@ -13,38 +13,44 @@ struct Installation {
 
     /// Makes the directories. Whoever can write to one of them can be the gateway.
     func prepare() throws(HiveError) {
+        try Self.demandRoot()
         var path = ""
-        let parts = directory.split(separator: "/")
-        for (index, part) in parts.enumerated() {
+        for part in directory.split(separator: "/") {
             path += "/\(part)"
-            try Self.make(path, 0o755, isOurs: index == parts.count - 1)
+            try Self.make(path, 0o755)
         }
-        try Self.make(sockets, 0o755, isOurs: true)
-        try Self.make("\(directory)/private", 0o700, isOurs: true)
-        try Self.make("\(directory)/temp", 0o755, isOurs: true)
+        try Self.make(sockets, 0o755)
+        try Self.make("\(directory)/private", 0o700)
+        try Self.make("\(directory)/temp", 0o755)
     }
 
-    private static func make(_ path: String, _ mode: mode_t, isOurs: Bool) throws(HiveError) {
+    /// What is asked of nginx, and the tokens, are root's.
+    static func demandRoot() throws(HiveError) {
+        guard geteuid() == 0 else {
+            throw HiveError(.noPermission, "the gateway's files are root's: root is needed")
+        }
+    }
+
+    private static func make(_ path: String, _ mode: mode_t) throws(HiveError) {
         if mkdir(path, mode) == 0 {
             guard chmod(path, mode) == 0 else { throw HiveError(cannot: "make \(path)", errno: errno) }
             return
         }
         guard errno == EEXIST else { throw HiveError(cannot: "make the directory \(path)", errno: errno) }
-        guard isOurs else { return }
         var status = stat()
         guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(),
             status.st_mode & 0o022 == 0
         else {
             throw HiveError(
                 .configuration,
-                "\(path) has to be a directory that only its owner, who runs this, can write to")
+                "\(path) has to be a directory that only root can write to")
         }
     }
 
     /// Writes the files of a configuration that is not in force.
     func write(_ rendering: Rendering) throws(HiveError) {
         let place = files(rendering.generation)
-        try Self.make(place, 0o755, isOurs: true)
+        try Self.make(place, 0o755)
         for (name, text) in rendering.files {
             // Tokens are in it. Workers open none of them but the page of agents.
             try write(text, "\(place)/\(name)", name == Rendering.agentsPageName ? 0o644 : 0o600)
@@ -52,7 +58,10 @@ struct Installation {
     }
 
     func write(_ text: String, _ path: String, _ mode: mode_t) throws(HiveError) {
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode)
+        // In one step: it may be in force already.
+        let temporary = "\(path).new"
+        unlink(temporary)
+        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
         guard file >= 0 else { throw HiveError(cannot: "write \(path)", errno: errno) }
         defer { close(file) }
         var bytes = Array(text.utf8)[...]
@@ -63,7 +72,9 @@ struct Installation {
             bytes = bytes.dropFirst(count)
         }
         // Whatever the umask is.
-        guard fchmod(file, mode) == 0 else { throw HiveError(cannot: "write \(path)", errno: errno) }
+        guard fchmod(file, mode) == 0, rename(temporary, path) == 0 else {
+            throw HiveError(cannot: "write \(path)", errno: errno)
+        }
     }
 
     /// The configuration in force; nil: none.
@@ -102,6 +113,7 @@ struct Installation {
                 Rendering.trialName, "trial.pid", HeaderFilter.fileName,
             ] {
                 unlink("\(directory)/\(name)/\(file)")
+                unlink("\(directory)/\(name)/\(file).new")
             }
             rmdir("\(directory)/\(name)")
         }

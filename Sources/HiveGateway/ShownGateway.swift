@@ -37,6 +37,7 @@ extension Gateway {
     /// Looks, and changes nothing. Every page is asked once.
     /// - Parameter seconds: how long each listener may take, and all pages (256 at a time) together.
     public func show(_ hive: Hive, seconds: Double = 2) throws(HiveError) -> ShownGateway {
+        try Installation.demandRoot()
         let settings = hive.configuration.gateway
         let present = installation.generation
         let served = present.map(isServed) ?? false

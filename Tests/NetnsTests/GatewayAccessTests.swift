@@ -60,6 +60,8 @@ struct GatewayAccessTests {
         let own = try gateway.ask(
             location, headers: ["Origin: null", "Sec-Fetch-Mode: cors", "Authorization: Bearer own"])
         #expect(own.text == "/x Bearer own")
+        let stolen = try gateway.ask(location, headers: ["Origin: null", "Sec-Fetch-Mode: cors", password])
+        #expect(stolen.text == "/x -")
         // The token of somebody else opens nothing.
         let guess = location.replacing(try Regex("~[0-9a-f]+"), with: "~" + String(repeating: "a", count: 32))
         #expect(try gateway.ask(guess, headers: HTTP.navigation).status == 401)

@@ -87,6 +87,29 @@ struct GatewayHeaderTests {
         #expect(raw["Clear-Site-Data"] == "\"*\"" && raw["Content-Security-Policy"] == "default-src *")
     }
 
+    /// Parts have headers, too.
+    @Test func partsAreNoResponses() throws {
+        let gateway = try GatewayLab()
+        let alpha = try Upstream(gateway.lab, agent: "alpha", port: 8080) { request, client in
+            client.answer(
+                "--b\r\nSet-Cookie: m=1\r\n\r\nx\r\n--b--",
+                type: "multipart/\(request.target.dropFirst()); boundary=b")
+        }
+        defer { alpha.end() }
+        let a = try gateway.prefix("alpha")
+        #expect(try gateway.ask(a + "/x-mixed-replace")["Content-Type"] == "application/octet-stream")
+        #expect(try gateway.ask(a + "/byteranges")["Content-Type"] == "multipart/byteranges; boundary=b")
+        // What cannot be passed on as it was sent is not passed on.
+        let count = alpha.requests.count
+        for octets in [[0xc3, 0xa9], [0x3f, 0xff]] as [[UInt8]] {
+            let raw =
+                Array("GET \(a)/x".utf8) + octets
+                + Array(" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8)
+            #expect(try HTTP.send(gateway.lab, raw).status == 400)
+        }
+        #expect(alpha.requests.count == count)
+    }
+
     /// nginx's own words under a token are of the same origin as the agent's.
     @Test func whatNginxSaysItselfIsOfThatOriginToo() throws {
         let gateway = try GatewayLab(configuration: GatewayLab.configuration("limits: { body: 10 }"))

@@ -30,7 +30,7 @@ extension Hivectl {
             Writes the files, has nginx check them, puts them in place in one step, tells nginx, and waits until \
             it answers with them. When nginx has something against them, or does not come to serve them, what \
             was there before stays, and its own words are shown. An nginx that serves something else besides \
-            needs one line, in http: include /run/hive/nginx/current/hive.conf;
+            needs one line, in http: include /run/hive/nginx/current/hive[.]conf;
             """
         let noReload = command.flag("no-reload", "tell no nginx that runs")
         command.exit(.ok, "in force; or nginx does not run, which is said")
