@@ -20,7 +20,7 @@ public struct GatewaySettings: Equatable, Sendable {
         public var certificate, key: String
     }
 
-    /// The watcher keeps nginx's configuration up to date.
+    /// Something is served.
     public var isEnabled = false
     public var listeners: [GatewayListener] = [.standard]
     /// What the operator's browser may call this host, besides `localhost` and addresses.

@@ -28,8 +28,7 @@ public final class Keeper {
     /// What was told already, and need not be told again.
     private var told = Told()
     var knownDropNames: DropNames?
-    /// What other programs' rules can do to ours, and when to look again.
-    var firewall: (alarms: [Finding], due: ContinuousClock.Instant?) = ([], .now)
+    var firewall = Firewall()
     private var retry: (delay: Duration, at: ContinuousClock.Instant)?
     /// While the kernel keeps us out of an agent's namespace. That it no longer does, nobody tells.
     private var knock: (delay: Duration, at: ContinuousClock.Instant)?
@@ -98,7 +97,8 @@ public final class Keeper {
     /// When `reconcile` has something to do even if nothing is heard of; nil: never.
     public var deadline: ContinuousClock.Instant? {
         let looks = isDue ? pace.next : nil
-        let firewall = wanted == nil ? nil : firewall.due
+        // (The boundary comes first.)
+        let firewall = wanted == nil || isDue ? nil : firewall.due
         return [looks, pace.insides, quarrels.deadline, retry?.at, knock?.at, firewall]
             .compactMap(\.self).min()
     }
@@ -184,7 +184,7 @@ public final class Keeper {
             }
             isDue = true
         }
-        lookAtFirewall(now)
+        if !isDue { lookAtFirewall(now) }
         guard isDue, let wanted, !tried.isEmpty || now >= pace.next else { return nil }
         isDue = false
         var repair = Repair()

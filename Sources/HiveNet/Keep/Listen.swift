@@ -106,8 +106,7 @@ extension Keeper {
                 case .generation(let generation, let actor):
                     if !isOurs {
                         network.memory?.passOver(generation)
-                        // Many at once are one: whoever reloads a firewall changes it table by table.
-                        firewall.due = firewall.due ?? now + .milliseconds(200)
+                        firewall.hear(at: now)
                     } else if generation != network.ownGeneration {
                         evidence.note(ruleset: actor)
                         look(now)

@@ -89,21 +89,6 @@ final class UnixSocket {
         }
     }
 
-    /// Takes an abstract address of the network namespace's.
-    /// - Returns: false if another process has it.
-    func claim(_ name: String) throws(WatchError) -> Bool {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0[1...].copyBytes(from: name.utf8) }
-        let length = socklen_t(MemoryLayout<sa_family_t>.size + 1 + name.utf8.count)
-        let code = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) }
-        }
-        if code != 0, errno == EADDRINUSE { return false }
-        guard code == 0 else { throw .last("claim the network namespace") }
-        return true
-    }
-
     /// - Returns: nil if nobody waits to be let in.
     func accept() -> UnixSocket? {
         while true {

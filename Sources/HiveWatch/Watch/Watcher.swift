@@ -32,7 +32,7 @@ public final class Watcher {
     let keeper: Keeper
     let server: ControlServer
     private let lock: FileLock
-    private let claim: UnixSocket
+    private let claim: FileLock
     private let notify = ServiceNotify()
     private let signals: Signals
     private let files: ConfigurationWatch
@@ -87,17 +87,22 @@ public final class Watcher {
         keeper = try Keeper(keeping: options.sharesTables ? .shared : .owned)
     }
 
-    /// One watcher for a network namespace, whatever files and sockets it has: an abstract address is the namespace's own
-    /// (unix_find_socket_byname), and nobody's when the process ends.
-    private static func claimNamespace() throws -> UnixSocket {
-        let socket = try UnixSocket(isBlocking: false)
-        guard try socket.claim("hive-net-watch") else {
+    /// One watcher for a network namespace, whatever files and sockets it has. (An abstract socket address would be the namespace's own,
+    /// too, but anybody could take it.)
+    private static func claimNamespace() throws -> FileLock {
+        var status = stat()
+        guard stat("/proc/thread-self/ns/net", &status) == 0 else {
+            throw WatchError.last("look at the network namespace")
+        }
+        let path = "/run/hive/net-\(status.st_ino).lock"
+        try ControlServer.makeDirectory(of: path)
+        guard case .taken(let lock) = try FileLock.attempt(path: path) else {
             throw WatchError(
                 WatchError.unavailable,
                 "another watcher keeps this network, with another control socket: one is enough, and two would undo each other's work"
             )
         }
-        return socket
+        return lock
     }
 
     /// One watcher for a control socket.
