@@ -13,40 +13,78 @@ let settings: [SwiftSetting] = [
 let package = Package(
     name: "hive",
     products: [
-        .executable(name: "hivectl", targets: ["hivectl"])
+        .executable(name: "hivectl", targets: ["hivectl"]),
+        .executable(name: "hived", targets: ["hived"]),
+        .executable(name: "hive-web", targets: ["hive-web"]),
     ],
     targets: [
         .systemLibrary(name: "CNetlink", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
         .systemLibrary(name: "CNftables", pkgConfig: "libnftnl", providers: [.apt(["libnftnl-dev"])]),
         // Part of glibc, which has no pkg-config file.
         .systemLibrary(name: "CResolver"),
+        .systemLibrary(name: "CLinux"),
+        // What the processes say to each other, and on what. It must not need the two libraries above: hive-web is made of it.
+        .target(name: "HiveWire", dependencies: ["CLinux"], swiftSettings: settings),
         .target(name: "HiveNet", dependencies: ["CNetlink", "CNftables"], swiftSettings: settings),
-        .target(name: "HiveCore", dependencies: ["HiveNet", "CResolver"], swiftSettings: settings),
         .target(
-            name: "HiveWatch", dependencies: ["CNetlink", "HiveCore", "HiveGateway", "HiveNet"],
+            name: "HiveCore", dependencies: ["HiveNet", "HiveWire", "CResolver"], swiftSettings: settings),
+        .target(
+            name: "HiveWatch", dependencies: ["CNetlink", "HiveCore", "HiveGateway", "HiveNet", "HiveWire"],
             swiftSettings: settings),
-        .target(name: "HiveGateway", dependencies: ["HiveCore", "HiveNet"], swiftSettings: settings),
+        .target(
+            name: "HiveGateway", dependencies: ["HiveCore", "HiveNet", "HiveWire"], swiftSettings: settings),
         .target(name: "HiveCommand", swiftSettings: settings),
         .executableTarget(
             name: "hivectl",
-            dependencies: ["HiveCommand", "HiveCore", "HiveGateway", "HiveNet", "HiveWatch"],
+            dependencies: ["HiveCommand", "HiveCore", "HiveGateway", "HiveNet", "HiveWatch", "HiveWire"],
             swiftSettings: settings),
+        .target(
+            name: "HiveDaemon", dependencies: ["CLinux", "HiveCore", "HiveNet", "HiveWatch", "HiveWire"],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "hived", dependencies: ["HiveCommand", "HiveCore", "HiveDaemon", "HiveWatch", "HiveWire"],
+            swiftSettings: settings),
+        .target(
+            name: "HiveWeb", dependencies: ["CLinux", "HiveWire"],
+            resources: [.embedInCode("Static/style.css"), .embedInCode("Static/hive.js")],
+            swiftSettings: settings),
+        .executableTarget(name: "hive-web", dependencies: ["HiveWeb"], swiftSettings: settings),
         .testTarget(name: "HiveNetTests", dependencies: ["HiveNet"], swiftSettings: settings),
-        .testTarget(name: "HiveCoreTests", dependencies: ["HiveCore", "HiveNet"], swiftSettings: settings),
+        .testTarget(
+            name: "HiveCoreTests", dependencies: ["HiveCore", "HiveNet", "HiveWire"], swiftSettings: settings),
+        .testTarget(
+            name: "HiveWireTests", dependencies: ["CLinux", "HiveWire"], swiftSettings: settings),
+        .testTarget(
+            name: "HiveDaemonTests",
+            dependencies: [
+                "CLinux", "HiveCore", "HiveDaemon", "HiveNet", "HiveWatch", "HiveWire", "StoreCrasher",
+            ],
+            swiftSettings: settings),
+        // For HiveDaemonTests, which kills it.
+        .executableTarget(
+            name: "StoreCrasher", dependencies: ["HiveDaemon", "HiveWire"], path: "Tests/StoreCrasher",
+            swiftSettings: settings),
+        // For the tests that boot a systemd.
+        .executableTarget(
+            name: "LifecycleDriver", dependencies: ["HiveCore", "HiveDaemon", "HiveWatch", "HiveWire"],
+            path: "Tests/LifecycleDriver", swiftSettings: settings),
+        .testTarget(name: "HiveWebTests", dependencies: ["HiveWeb", "HiveWire"], swiftSettings: settings),
         .testTarget(
             name: "HiveCommandTests", dependencies: ["HiveCommand", "hivectl"], exclude: ["Help"],
             swiftSettings: settings),
         .testTarget(
-            name: "HiveGatewayTests", dependencies: ["HiveCore", "HiveGateway", "HiveNet"],
+            name: "HiveGatewayTests", dependencies: ["HiveCore", "HiveGateway", "HiveNet", "HiveWire"],
             swiftSettings: settings),
         .testTarget(
-            name: "HiveWatchTests", dependencies: ["HiveCore", "HiveNet", "HiveWatch"],
+            name: "HiveWatchTests", dependencies: ["HiveCore", "HiveNet", "HiveWatch", "HiveWire"],
             swiftSettings: settings),
         .testTarget(
-            name: "FuzzTests", dependencies: ["HiveCore", "HiveNet", "HiveWatch", "CNetlink", "CNftables"],
+            name: "FuzzTests",
+            dependencies: ["HiveCore", "HiveNet", "HiveWatch", "HiveWire", "CNetlink", "CNftables"],
             exclude: ["Entry.swift"], swiftSettings: settings),
         .testTarget(
-            name: "NetnsTests", dependencies: ["HiveCore", "HiveNet", "CNetlink"], swiftSettings: settings),
+            name: "NetnsTests", dependencies: ["HiveCore", "HiveNet", "HiveWire", "CNetlink"],
+            swiftSettings: settings),
     ]
 )
 
@@ -57,6 +95,7 @@ if Context.environment["HIVE_FUZZ"] != nil {
     package.targets.removeAll { $0.type == .test || $0.type == .executable }
     package.targets.append(
         .target(
-            name: "HiveFuzz", dependencies: ["HiveCore", "HiveNet", "HiveWatch", "CNetlink", "CNftables"],
+            name: "HiveFuzz",
+            dependencies: ["HiveCore", "HiveNet", "HiveWatch", "HiveWire", "CNetlink", "CNftables"],
             path: "Tests/FuzzTests", exclude: ["CorpusTests.swift"], swiftSettings: settings))
 }

@@ -24,9 +24,12 @@ public struct Program {
             "colours: auto (on a terminal, unless NO_COLOR is set), always or never")
         _ = root.flag("help", short: "h", "show this help")
         _ = root.flag("version", "show the version")
-        var help = Command("help", "Show the help of a command")
-        _ = help.arguments("COMMAND", .text, "the words of the command, such as net apply")
-        root.add(help)
+        // (A program that is one command has nothing else to explain.)
+        if root.action == nil {
+            var help = Command("help", "Show the help of a command")
+            _ = help.arguments("COMMAND", .text, "the words of the command, such as net apply")
+            root.add(help)
+        }
         self.root = root
     }
 

@@ -1,4 +1,5 @@
 public import HiveNet
+import HiveWire
 
 /// A hive as its configuration, its files of agents and its leases describe it: everything checked, every agent
 /// with its addresses. Nothing is written until `leases` are saved.
@@ -10,6 +11,10 @@ public struct Hive: Sendable {
     public let leases: Leases
     /// The unix sockets of agents' pages, by the agents that have one.
     public let webSockets: [String: String]
+    /// What is written of each agent, by its name.
+    public let settings: [String: AgentSettings]
+    /// Where that is: `FILE:LINE`, by the agents' names.
+    public let places: [String: String]
     /// `leases` differ from what the state directory holds.
     public let leasesChanged: Bool
 
@@ -77,6 +82,8 @@ public struct Hive: Sendable {
         try checks.count()
         try checks.policies()
         try checks.namespaces()
+        try checks.containers()
+        try checks.parents()
         try checks.egress()
         var addresses = try AddressPlan(configuration: configuration, agents: declarations)
         let (agents, newLeases) = try addresses.settle(leases)
@@ -84,6 +91,10 @@ public struct Hive: Sendable {
         webSockets = Dictionary(
             declarations.compactMap { agent in agent.settings.webSocket.map { (agent.name, $0) } },
             uniquingKeysWith: { first, _ in first })
+        settings = Dictionary(
+            declarations.map { ($0.name, $0.settings) }, uniquingKeysWith: { first, _ in first })
+        places = Dictionary(
+            declarations.map { ($0.name, $0.place()) }, uniquingKeysWith: { first, _ in first })
         self.leases = newLeases
         leasesChanged = newLeases != leases
     }

@@ -1,4 +1,5 @@
 internal import HiveNet
+internal import HiveWire
 
 /// What agents have to agree on among themselves, apart from addresses.
 struct HiveChecks {
@@ -102,6 +103,64 @@ struct HiveChecks {
                 throw agent.error(
                     "namespace",
                     "\(shown), which the agent \(quoted(other.name)) is in already (\(other.place("namespace")))"
+                )
+            }
+        }
+    }
+
+    /// No two agents in one container, nor with the same files.
+    func containers() throws(HiveError) {
+        var owners: [String: Declaration] = [:]
+        var states: [String: Declaration] = [:]
+        func plain(_ path: String) -> String { path.split(separator: "/").joined(separator: "/") }
+        for agent in agents {
+            if let state = agent.settings.state, let other = states.updateValue(agent, forKey: plain(state)) {
+                throw agent.error(
+                    "state",
+                    "is \(quoted(state)), which is that of the agent \(quoted(other.name)) already (\(other.place("state")))"
+                )
+            }
+            let (key, shown): (String, String)
+            switch agent.settings.container {
+            case .nixos(let name):
+                (key, shown) = ("nixos \(name)", "the container \(quoted(name)) of NixOS's")
+            case .nspawn(let nspawn): (key, shown) = ("nspawn \(plain(nspawn.root))", quoted(nspawn.root))
+            case nil: continue
+            }
+            if let other = owners.updateValue(agent, forKey: key) {
+                throw agent.error(
+                    "container",
+                    "is \(shown), which the agent \(quoted(other.name)) is in already (\(other.place("container")))"
+                )
+            }
+        }
+    }
+
+    /// Every agent's parent is there, and nobody is its own forebear.
+    func parents() throws(HiveError) {
+        let known = Dictionary(agents.map { ($0.name, $0) }) { first, _ in first }
+        for agent in agents {
+            guard let parent = agent.settings.parent else { continue }
+            guard parent != agent.name else {
+                throw agent.error("parent", "is \(quoted(parent)), which is the agent itself")
+            }
+            // (Whom a roster names comes and goes, and is not to take everybody's network along.)
+            guard known[parent] != nil || configuration.roster != nil else {
+                let hint = nearest(to: parent, among: known.keys.sorted()).map {
+                    "; did you mean \(quoted($0))?"
+                }
+                throw agent.error("parent", "is \(quoted(parent)), but there is no such agent\(hint ?? "")")
+            }
+            var way = [agent.name]
+            var next = known[parent]
+            while let one = next, one.name != agent.name, !way.contains(one.name) {
+                way.append(one.name)
+                next = one.settings.parent.flatMap { known[$0] }
+            }
+            guard next?.name != agent.name else {
+                throw agent.error(
+                    "parent",
+                    "is \(quoted(parent)), which makes a circle: \((way + [agent.name]).joined(separator: ", "))"
                 )
             }
         }

@@ -1,3 +1,5 @@
+internal import HiveWire
+
 #if canImport(Glibc)
     internal import Glibc
 #endif
@@ -23,9 +25,9 @@ public enum GroupID {
 }
 
 /// Users of the host.
-enum UserID {
+package enum UserID {
     /// The id of a user, by getpwnam_r(3); nil when there is no such user.
-    static func named(_ name: String) throws(HiveError) -> UInt32? {
+    package static func named(_ name: String) throws(HiveError) -> UInt32? {
         var size = 1024
         while true {
             var entry = passwd()

@@ -17,7 +17,8 @@ struct Installation {
         var path = ""
         for part in directory.split(separator: "/") {
             path += "/\(part)"
-            try Self.make(path, 0o755)
+            // (Those above are others' too, who make them like this.)
+            try Self.make(path, path == directory ? 0o755 : 0o751)
         }
         try Self.make(sockets, 0o755)
         try Self.make("\(directory)/private", 0o700)

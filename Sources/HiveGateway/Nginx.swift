@@ -1,7 +1,7 @@
 internal import Glibc
 public import HiveCore
 
-/// The program nginx: asked what it thinks of a configuration, and told to read it anew. It is the only program that Hive runs.
+/// The program nginx: asked what it thinks of a configuration, and told to read it anew. Of the gateway, it is the only program that is run.
 public struct Nginx: Sendable {
     public let path: String
     /// Where its dynamic modules are, as it was built: `--modules-path` of `nginx -V`.
@@ -22,7 +22,7 @@ public struct Nginx: Sendable {
         self.path = found
         let asked = try Child.run(found, ["-V"], seconds: 10)
         guard asked.status == 0 else {
-            throw HiveError(.ioError, "\(found) -V ended with \(asked.status): \(asked.words)")
+            throw HiveError(.ioError, "\(found) -V ended with \(asked.status ?? 0): \(asked.words)")
         }
         let key = "--modules-path="
         modules = asked.words.split(separator: " ").first { $0.hasPrefix(key) }.map {
@@ -52,7 +52,7 @@ public struct Nginx: Sendable {
         if words.contains("unknown directive \"js_") {
             words += ". It lacks the module njs (on Debian: libnginx-mod-http-js)"
         }
-        return words.isEmpty ? "it ended with \(result.status)" : words
+        return words.isEmpty ? "it ended with \(result.status ?? 0)" : words
     }
 
     // MARK: The one that runs

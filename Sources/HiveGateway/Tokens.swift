@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 public import HiveCore
+internal import HiveWire
 
 /// The unguessable segments of agents' paths: `/agent/NAME/~TOKEN/…`.
 ///

@@ -1,4 +1,5 @@
 import HiveNet
+import HiveWire
 
 @testable import HiveCore
 

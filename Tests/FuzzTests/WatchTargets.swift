@@ -1,5 +1,6 @@
 import CNetlink
 import CNftables
+import HiveWire
 
 @testable import HiveNet
 @testable import HiveWatch
@@ -29,7 +30,7 @@ extension Target {
 
     /// A line from whoever is connected to the control socket.
     static let control = Target(name: "control") { line in
-        do throws(WatchError) {
+        do throws(ServiceError) {
             _ = try ControlRequest(line: line)
         } catch {
             try check(sentence: error.description)

@@ -1,4 +1,5 @@
 import HiveNet
+import HiveWire
 import Testing
 
 @testable import HiveCore

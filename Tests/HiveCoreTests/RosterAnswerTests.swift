@@ -1,3 +1,4 @@
+import HiveWire
 import Testing
 
 @testable import HiveCore

@@ -1,3 +1,4 @@
+import HiveWire
 import Testing
 
 @testable import HiveWatch
@@ -7,8 +8,8 @@ import Testing
         try ControlRequest(line: Array(text.utf8))
     }
 
-    private func refusal(_ text: String) -> WatchError? {
-        do throws(WatchError) {
+    private func refusal(_ text: String) -> ServiceError? {
+        do throws(ServiceError) {
             _ = try ControlRequest(line: Array(text.utf8))
             return nil
         } catch {
@@ -35,13 +36,13 @@ import Testing
 
     @Test func whatIsWrongIsSaidInASentence() {
         #expect(refusal(#"{"version":2,"cmd":"show"}"#)?.description.contains("version 2") == true)
-        #expect(refusal(#"{"version":2,"cmd":"show"}"#)?.code == WatchError.unavailable)
+        #expect(refusal(#"{"version":2,"cmd":"show"}"#)?.code == ServiceError.unavailable)
         #expect(refusal(#"{"cmd":"approve"}"#)?.description.contains("approve") == true)
         #expect(refusal(#"{"cmd":"rm","name":7}"#)?.description.contains("\"name\"") == true)
         for text in [
             "", "{", "null", "[]", "7", "\"show\"", "{}", #"{"cmd":null}"#, "\u{0}", #"{"cmd":"show"}}"#,
         ] {
-            #expect(refusal(text)?.code == WatchError.usage, "\(text)")
+            #expect(refusal(text)?.code == ServiceError.usage, "\(text)")
         }
         #expect(refusal(String(repeating: "[", count: 100_000)) != nil)
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import HiveWire
 import Testing
 
 @testable import HiveWatch
@@ -52,13 +53,13 @@ import Testing
         var status = stat()
         #expect(lstat(path, &status) == 0)
         #expect(status.st_mode & S_IFMT == S_IFSOCK && status.st_mode & 0o777 == 0o600)
-        #expect(stat("\(scratch.path)/run", &status) == 0 && status.st_mode & 0o777 == 0o755)
+        #expect(stat("\(scratch.path)/run", &status) == 0 && status.st_mode & 0o777 == 0o751)
     }
 
     @Test func aDirectoryThatOthersCanWriteToIsRefused() throws {
         let place = "\(scratch.path)/open"
         #expect(mkdir(place, 0o777) == 0 && chmod(place, 0o777) == 0)
-        #expect(throws: WatchError.self) { try ControlServer(path: "\(place)/net.sock", group: nil) }
+        #expect(throws: ServiceError.self) { try ControlServer(path: "\(place)/net.sock", group: nil) }
         #expect(chmod(place, 0o755) == 0)
         #expect(throws: Never.self) { try ControlServer(path: "\(place)/net.sock", group: nil) }
     }

@@ -1,5 +1,6 @@
 import Glibc
 import HiveCore
+import HiveWire
 import Testing
 
 @testable import HiveNet
@@ -92,7 +93,7 @@ import Testing
     }
 
     @Test func errorsAreExplained() {
-        #expect(Explanation(WatchError(69, "no")).sentences == ["no."])
+        #expect(Explanation(ServiceError(69, "no")).sentences == ["no."])
         let denied = Explanation(HiveError(.noPermission, "cannot read it"))
         #expect(denied.code == 77 && denied.sentences.count == 2)
         #expect(Explanation(Obstacle.noIPv6).code == 78)

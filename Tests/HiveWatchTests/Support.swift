@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import HiveWire
 
 @testable import HiveWatch
 
@@ -9,7 +10,7 @@ final class Scratch {
 
     init() throws {
         var template = Array("/tmp/hive-watch.XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw WatchError.last("make a directory") }
+        guard mkdtemp(&template) != nil else { throw ServiceError.last("make a directory") }
         path = template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
     }
 

@@ -292,7 +292,7 @@ import Testing
         let lab = try Lab()
         let watcher = try LabKeeper(lab, configuration: "{ agents: { alpha: {} } }")
         let mode = try lab.must("stat -c %F:%a:%u:%g /run/hive/net.sock /run/hive").stdout
-        #expect(mode == "socket:600:0:0\ndirectory:755:0:0\n")
+        #expect(mode == "socket:600:0:0\ndirectory:751:0:0\n")
         withExtendedLifetime(watcher) {}
     }
 

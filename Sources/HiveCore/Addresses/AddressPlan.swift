@@ -1,4 +1,5 @@
 internal import HiveNet
+internal import HiveWire
 
 /// Gives every agent its addresses: those that people wrote, and leases for the rest.
 struct AddressPlan {

@@ -1,3 +1,5 @@
+import HiveWire
+
 extension Leases {
     static let version = 1
     /// Exactly representable everywhere, and no one counts that far.

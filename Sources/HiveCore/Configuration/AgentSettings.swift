@@ -1,4 +1,5 @@
 public import HiveNet
+import HiveWire
 
 /// What people say of one agent: in `hive.json` under `agents.NAME`, or in a file `agents.d/NAME.json`.
 public struct AgentSettings: Equatable, Sendable {
@@ -12,11 +13,18 @@ public struct AgentSettings: Equatable, Sendable {
     /// Nil for the address with the same number as the IPv4 one.
     public var address6: IPv6Address?
     public var namespace: NetworkSpec.Namespace
+    /// Nil: Hive neither starts nor stops it.
+    public var container: ContainerSettings?
+    /// The agent that this one belongs to, by its name. For people; it changes nothing.
+    public var parent: String?
+    /// The agent's own files, an absolute path of the host. Nil: `StateDirectory.state(of:)`.
+    public var state: String?
 
     public init(
         webPort: UInt16? = nil, webSocket: String? = nil, egress: Egress = .none,
         address4: IPv4Address? = nil, address6: IPv6Address? = nil,
-        namespace: NetworkSpec.Namespace = .own
+        namespace: NetworkSpec.Namespace = .own, container: ContainerSettings? = nil,
+        parent: String? = nil, state: String? = nil
     ) {
         self.webPort = webPort
         self.webSocket = webSocket
@@ -24,9 +32,14 @@ public struct AgentSettings: Equatable, Sendable {
         self.address4 = address4
         self.address6 = address6
         self.namespace = namespace
+        self.container = container
+        self.parent = parent
+        self.state = state
     }
 
-    static let keys = ["web", "egress", "address4", "address6", "namespace"]
+    static let keys = [
+        "web", "egress", "address4", "address6", "namespace", "container", "parent", "state",
+    ]
 
     /// In bytes. Somewhat above any path that a container manager makes.
     static let maximumPathLength = 150
@@ -49,6 +62,18 @@ public struct AgentSettings: Equatable, Sendable {
         address4 = try object.value("address4", "an IPv4 address")
         address6 = try object.value("address6", "an IPv6 address")
         if let node = object.node("namespace") { namespace = try Self.namespace(node, object) }
+        container = try object.object("container", knowing: ContainerSettings.keys).map {
+            inner throws(HiveError) in try ContainerSettings(inner, in: object)
+        }
+        parent = try object.string("parent", "the name of an agent")
+        if let parent, !AgentName.isValid(parent) {
+            throw object.error(
+                "parent", "is \(quoted(parent)), but must be the name of an agent: \(AgentName.rule)")
+        }
+        state = try object.string("state", "the path of a directory")
+        if let state, let objection = ContainerSettings.objection(to: state) {
+            throw object.error("state", "is \(quoted(state)), \(objection)")
+        }
     }
 
     private static func namespace(_ node: JSONNode, _ object: JSONObject) throws(HiveError)
@@ -97,6 +122,9 @@ public struct AgentSettings: Equatable, Sendable {
         case .path(let path): members.append("\"namespace\": \(JSONNode.string(path))")
         case .process(let pid): members.append("\"namespace\": { \"pid\": \(pid) }")
         }
+        if let container { members.append("\"container\": \(container.json)") }
+        if let parent { members.append("\"parent\": \(JSONNode.string(parent))") }
+        if let state { members.append("\"state\": \(JSONNode.string(state))") }
         return members.isEmpty ? "{}\n" : "{\n  " + members.joined(separator: ",\n  ") + "\n}\n"
     }
 }

@@ -1,3 +1,5 @@
+import HiveWire
+
 /// What `hive.json` says, each value checked by itself and with the defaults filled in. What agents have to
 /// agree on among themselves (addresses, names of links, how many they are) `Hive` checks.
 public struct Configuration: Sendable {

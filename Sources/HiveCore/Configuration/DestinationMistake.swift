@@ -1,4 +1,5 @@
 internal import HiveNet
+internal import HiveWire
 
 /// Why a text is no destination. Those who write it usually make one of a few mistakes; each gets a sentence of its own, if
 /// possible with what they should have written.

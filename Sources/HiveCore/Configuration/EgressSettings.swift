@@ -1,4 +1,5 @@
 public import HiveNet
+import HiveWire
 
 extension Egress {
     private static let words = [Egress.none, .internet].map(\.label)

@@ -1,4 +1,5 @@
 public import HiveNet
+import HiveWire
 
 /// An egress policy in the words of people, who write it in a file or on the command line, and what is checked of it without
 /// knowing the network. Whether it fits the agents' subnets `HiveChecks` tells.

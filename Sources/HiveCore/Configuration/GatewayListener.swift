@@ -1,4 +1,5 @@
 public import HiveNet
+import HiveWire
 
 /// Where nginx takes connections from whoever may be the operator.
 public enum GatewayListener: Equatable, Hashable, Sendable, CustomStringConvertible {

@@ -1,3 +1,5 @@
+import HiveWire
+
 /// The section `gateway`: how nginx serves the dashboard and agents' pages to the operator.
 public struct GatewaySettings: Equatable, Sendable {
     /// How the pages of different agents are told apart.

@@ -1,4 +1,5 @@
 public import HiveNet
+import HiveWire
 
 /// The section `network`: the bridge and the agents' subnets.
 public struct NetworkSettings: Equatable, Sendable {

@@ -1,3 +1,5 @@
+import HiveWire
+
 /// A value of a JSON5 text, with the line on which it begins.
 struct JSONNode: Sendable {
     enum Value: Sendable {

@@ -1,3 +1,5 @@
+import HiveWire
+
 /// An object of a file, read strictly: keys that nobody knows are errors, and so are values of another type.
 /// Every error names file, line, path and value.
 struct JSONObject {

@@ -1,3 +1,5 @@
+import HiveWire
+
 /// Reads JSON5 (https://spec.json5.org) into a tree that remembers lines.
 ///
 /// Foundation's decoder is not used for what people write: it silently takes the last of two equal keys, knows no

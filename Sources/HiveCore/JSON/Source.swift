@@ -1,3 +1,5 @@
+import HiveWire
+
 /// Where a text came from, for messages: its file, and on which line each key is.
 struct Source: Sendable {
     let file: String

@@ -1,4 +1,5 @@
 internal import HiveNet
+internal import HiveWire
 
 extension Names {
     static let version = 1

@@ -1,3 +1,5 @@
+import HiveWire
+
 /// The agents of a core daemon's roster that had a network last, kept over a restart in `roster.json`: a watcher that starts
 /// while the daemon is down takes nobody's network away.
 public struct Roster: Equatable, Sendable {

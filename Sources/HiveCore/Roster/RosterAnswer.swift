@@ -1,3 +1,5 @@
+import HiveWire
+
 /// What a core daemon says of its agents, in one line of JSON:
 /// `{"version":1,"ok":true,"agent_statuses":[{"name":"alpha","running":true}]}`.
 ///

@@ -1,3 +1,5 @@
+import HiveWire
+
 /// The section `roster`: another daemon that knows which agents there are.
 public struct RosterSettings: Equatable, Sendable {
     /// The absolute path of the daemon's unix socket.

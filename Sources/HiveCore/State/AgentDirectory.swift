@@ -1,3 +1,5 @@
+import HiveWire
+
 /// Agents that were made at run time: one file `agents.d/NAME.json` each, in the state directory.
 ///
 /// Whoever calls `add` or `remove` holds the hive's `FileLock`. Even without it no file is ever seen half
@@ -88,6 +90,7 @@ public struct AgentDirectory: Sendable {
     /// - Throws: `usage` when there is no such agent, or when it is in `hive.json`.
     public func remove(_ name: String, besides configuration: Configuration?) throws(HiveError) {
         try AgentName.check(name)
+        try refuseParent(name, configuration)
         do throws(DurableFile.Failure) {
             try DurableFile.remove("\(name).json", in: path)
         } catch {
@@ -97,6 +100,28 @@ public struct AgentDirectory: Sendable {
             let hint = nearest(to: name, among: known).map { "; did you mean \(quoted($0))?" } ?? ""
             throw HiveError(.usage, "there is no agent \(quoted(name))\(hint)")
         }
+    }
+
+    /// Says beforehand what `remove` would say.
+    public func checkRemoval(of name: String, besides configuration: Configuration?) throws(HiveError) {
+        try AgentName.check(name)
+        try refuseParent(name, configuration)
+        guard !DurableFile.exists(file(name)) else { return }
+        try refuseDeclared(name, configuration) { "it is in \($0): remove it there" }
+        throw HiveError(.usage, "the agent \(quoted(name)) cannot be removed here: there is no \(file(name))")
+    }
+
+    /// Without it the configuration of its children would be wrong, and nothing could be applied any more.
+    private func refuseParent(_ name: String, _ configuration: Configuration?) throws(HiveError) {
+        guard configuration?.roster == nil, DurableFile.exists(file(name)) else { return }
+        let others = ((try? declarations()) ?? []) + (configuration?.agents ?? [])
+        guard let child = others.first(where: { $0.settings.parent == name && $0.name != name }) else {
+            return
+        }
+        throw HiveError(
+            .usage,
+            "the agent \(quoted(name)) cannot be removed: it is the parent of \(quoted(child.name)) (\(child.place("parent")))"
+        )
     }
 
     private func refuseDeclared(

@@ -1,3 +1,5 @@
+internal import HiveWire
+
 #if canImport(Glibc)
     internal import Glibc
 #endif
@@ -152,7 +154,12 @@ enum DurableFile {
     }
 
     /// Makes a directory and those above it, mode 0755 whatever the umask is. One that exists stays as it is.
-    static func makeDirectory(_ path: String) throws(Failure) {
+    /// - Parameter above: the mode of the one right above, where it is made.
+    static func makeDirectory(_ path: String, above: UInt32? = nil) throws(Failure) {
+        if let above, !exists(parent(path)) {
+            try makeDirectory(parent(path))
+            chmod(parent(path), above)
+        }
         var made = mkdir(path, 0o755) == 0
         if !made, errno == ENOENT, parent(path) != path {
             try makeDirectory(parent(path))

@@ -10,6 +10,9 @@ public struct StateDirectory: Sendable {
     /// `STATE/leases.json`.
     public var leases: String { "\(path)/\(Self.leasesName)" }
 
+    /// Where an agent has its own files, unless its settings say otherwise: `STATE/agents/NAME/state`.
+    public func state(of agent: String) -> String { "\(path)/agents/\(agent)/state" }
+
     static let leasesName = "leases.json"
 
     /// Makes the directory, and those above it, where missing. Mode 0755: everybody may see what the network is.
@@ -20,6 +23,14 @@ public struct StateDirectory: Sendable {
     /// Becomes the only one who changes the hive, if nobody is.
     public func attemptLock() throws(HiveError) -> FileLock.Attempt {
         try FileLock.attempt(path: "\(path)/lock")
+    }
+
+    /// Makes a directory for an agent's own files. That above it, which it makes too, nobody but root can go through.
+    public static func makePrivate(_ path: String) throws(HiveError) {
+        guard !DurableFile.exists(path) else { return }
+        do throws(DurableFile.Failure) { try DurableFile.makeDirectory(path, above: 0o700) } catch {
+            throw error.error
+        }
     }
 
     /// Waits to be the only one who changes the hive, on the file `STATE/lock`. The directory must exist.

@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import HiveCore
+internal import HiveWire
 
 /// One line from whoever asks the watcher for something. Unknown keys are passed over.
 public struct ControlRequest: Codable, Sendable {
@@ -31,34 +32,34 @@ public struct ControlRequest: Codable, Sendable {
 
     public init(_ cmd: Verb) { self.cmd = cmd }
 
-    /// - Throws: `WatchError` with a sentence for whoever sent it.
-    init(line: [UInt8]) throws(WatchError) {
+    /// - Throws: `ServiceError` with a sentence for whoever sent it.
+    init(line: [UInt8]) throws(ServiceError) {
         struct Envelope: Decodable {
             var version: Int?
             var cmd: String
         }
         let data = Data(line)
         guard let envelope = try? JSONDecoder().decode(Envelope.self, from: data) else {
-            throw WatchError(
-                WatchError.usage, "a request is one line of JSON, such as {\"version\":1,\"cmd\":\"show\"}")
+            throw ServiceError(
+                ServiceError.usage, "a request is one line of JSON, such as {\"version\":1,\"cmd\":\"show\"}")
         }
         if let version = envelope.version, version > Self.version {
-            throw WatchError(
-                WatchError.unavailable,
+            throw ServiceError(
+                ServiceError.unavailable,
                 "the request is of version \(version), but this watcher knows version \(Self.version)")
         }
         guard Verb(rawValue: envelope.cmd) != nil else {
             let known = Verb.allCases.map(\.rawValue).joined(separator: ", ")
-            throw WatchError(
-                WatchError.usage, "there is no command \(quoted(envelope.cmd)); there are \(known)")
+            throw ServiceError(
+                ServiceError.usage, "there is no command \(quoted(envelope.cmd)); there are \(known)")
         }
         do {
             self = try JSONDecoder().decode(Self.self, from: data)
         } catch let DecodingError.typeMismatch(_, context) {
             let key = context.codingPath.last?.stringValue ?? ""
-            throw WatchError(WatchError.usage, "the value of \(quoted(key)) is of the wrong type")
+            throw ServiceError(ServiceError.usage, "the value of \(quoted(key)) is of the wrong type")
         } catch {
-            throw WatchError(WatchError.usage, "the request cannot be read")
+            throw ServiceError(ServiceError.usage, "the request cannot be read")
         }
     }
 
@@ -103,9 +104,5 @@ public struct ControlAnswer: Codable, Sendable {
 
 extension Encodable {
     /// One line, with its line feed.
-    func line() throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return [UInt8](try encoder.encode(self)) + [UInt8(ascii: "\n")]
-    }
+    func line() throws -> [UInt8] { try JSONLine.encode(self) }
 }

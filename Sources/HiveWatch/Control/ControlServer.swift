@@ -1,4 +1,5 @@
 internal import Glibc
+internal import HiveWire
 
 /// The control socket's side of the watcher: lets in whom it may, and cuts what they say into lines. It never waits.
 final class ControlServer {
@@ -19,7 +20,7 @@ final class ControlServer {
     /// - Parameters:
     ///   - path: in a directory that is made if it is missing.
     ///   - group: whose members may connect, besides root.
-    init(path: String, group: gid_t?) throws(WatchError) {
+    init(path: String, group: gid_t?) throws(ServiceError) {
         self.path = path
         self.group = group
         try Self.makeDirectory(of: path)
@@ -30,15 +31,16 @@ final class ControlServer {
     deinit { unlink(path) }
 
     /// Whoever can write to the directory can put another socket in ours' place.
-    static func makeDirectory(of path: String) throws(WatchError) {
+    static func makeDirectory(of path: String) throws(ServiceError) {
         let directory = path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 }
         guard path.hasPrefix("/"), !directory.isEmpty else {
-            throw WatchError(
-                WatchError.usage, "the control socket needs an absolute path in a directory, not \(path)")
+            throw ServiceError(
+                ServiceError.usage, "the control socket needs an absolute path in a directory, not \(path)")
         }
-        if mkdir(directory, 0o755) == 0 {
+        // Others may go through, and not look around.
+        if mkdir(directory, 0o751) == 0 {
             // Whatever the umask is.
-            guard chmod(directory, 0o755) == 0 else { throw .last("make \(directory)") }
+            guard chmod(directory, 0o751) == 0 else { throw .last("make \(directory)") }
         } else if errno != EEXIST {
             throw .last("make \(directory)")
         }
@@ -46,8 +48,8 @@ final class ControlServer {
         guard lstat(directory, &status) == 0 else { throw .last("look at \(directory)") }
         guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o022 == 0
         else {
-            throw WatchError(
-                WatchError.configuration,
+            throw ServiceError(
+                ServiceError.configuration,
                 "\(directory) has to be a directory that only its owner, the user of the watcher, can write to"
             )
         }
@@ -73,7 +75,7 @@ final class ControlServer {
             if let words = Self.obstacle(to: user, among: connections.map(\.user)) {
                 // (As far as that goes: an empty socket has room for a line.)
                 let answer = ControlAnswer.failure(
-                    Explanation(WatchError(WatchError.unavailable, words)))
+                    Explanation(ServiceError(ServiceError.unavailable, words)))
                 _ = (try? answer.line())?.withUnsafeBytes { socket.write($0) }
                 continue
             }

@@ -1,6 +1,7 @@
 internal import Glibc
 public import HiveCore
 public import HiveGateway
+internal import HiveWire
 
 /// Keeps nginx's configuration as the hive's files say: when agents come, go or move, when a socket is made anew, and when tokens have
 /// had their time. It sleeps in between.

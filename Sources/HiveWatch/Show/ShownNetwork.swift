@@ -1,5 +1,6 @@
 public import HiveCore
 public import HiveNet
+import HiveWire
 
 /// What `net show` shows: what is, how it differs from what should be, and what was blocked.
 public struct ShownNetwork: Codable, Sendable {
@@ -76,7 +77,7 @@ public struct ShownNetwork: Codable, Sendable {
             guard names.contains(agent) else {
                 let hint = nearest(to: agent, among: names.sorted()).map { " Did you mean '\($0)'?" } ?? ""
                 throw Explanation.Thrown(
-                    Explanation(WatchError.usage, ["There is no agent '\(agent)'.\(hint)"]))
+                    Explanation(ServiceError.usage, ["There is no agent '\(agent)'.\(hint)"]))
             }
             network.agents = network.agents.filter { $0.key == agent }
             network.boundary?.elements.removeAll { $0.agent != agent }

@@ -1,19 +1,19 @@
 internal import Glibc
-internal import HiveNet
+package import HiveNet
 
 /// Tells when a file may have become another one, however that was done: written, replaced by rename(2), or a symbolic link on the way
 /// to it (as in /etc of NixOS) led somewhere else; and when something in a directory did.
-final class ConfigurationWatch {
+package final class ConfigurationWatch {
     private let files: FileWatch
     /// The files, and the directories all of whose files count.
     private let paths: [String], directories: [String]
     /// What counts in each watched directory; nil: everything.
     private var names: [Int32: Set<String>?] = [:]
 
-    var descriptor: Int32 { files.descriptor }
+    package var descriptor: Int32 { files.descriptor }
 
     /// - Parameters: absolute paths. What does not exist may come to.
-    init(files paths: [String], directories: [String]) throws(KernelError) {
+    package init(files paths: [String], directories: [String]) throws(KernelError) {
         files = try FileWatch()
         self.paths = paths
         self.directories = directories
@@ -21,7 +21,7 @@ final class ConfigurationWatch {
     }
 
     /// - Returns: whether something may have changed.
-    func read() -> Bool {
+    package func read() -> Bool {
         var hasChanged = false
         files.read { watch, kinds, name in
             guard !kinds.contains(.lost) else { return hasChanged = true }

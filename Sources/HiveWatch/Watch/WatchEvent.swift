@@ -1,4 +1,5 @@
 public import HiveNet
+public import HiveWire
 
 /// Something that the watcher saw or did: a line of `net events`.
 public struct WatchEvent: Codable, Sendable {

@@ -2,6 +2,7 @@ internal import CNetlink
 internal import Glibc
 public import HiveCore
 internal import HiveNet
+internal import HiveWire
 
 /// The long-running keeper of a hive's network: `hivectl net watch`.
 ///
@@ -67,7 +68,7 @@ public final class Watcher {
 
     /// Everything that can fail for good is tried here: the configuration, the lock, the sockets.
     /// - Parameter say: gets every event, in order.
-    /// - Throws: `WatchError`, `HiveError`, `KernelError`.
+    /// - Throws: `ServiceError`, `HiveError`, `KernelError`.
     public init(_ options: Options, say: @escaping (WatchEvent) -> Void) throws {
         self.options = options
         self.say = say
@@ -92,13 +93,13 @@ public final class Watcher {
     private static func claimNamespace() throws -> FileLock {
         var status = stat()
         guard stat("/proc/thread-self/ns/net", &status) == 0 else {
-            throw WatchError.last("look at the network namespace")
+            throw ServiceError.last("look at the network namespace")
         }
         let path = "/run/hive/net-\(status.st_ino).lock"
         try ControlServer.makeDirectory(of: path)
         guard case .taken(let lock) = try FileLock.attempt(path: path) else {
-            throw WatchError(
-                WatchError.unavailable,
+            throw ServiceError(
+                ServiceError.unavailable,
                 "another watcher keeps this network, with another control socket: one is enough, and two would undo each other's work"
             )
         }
@@ -113,7 +114,8 @@ public final class Watcher {
         case .taken(let lock): return lock
         case .held(let holder):
             let who = holder.map { " (process \($0))" } ?? ""
-            throw WatchError(WatchError.unavailable, "another watcher\(who) is running: \(path) is locked")
+            throw ServiceError(
+                ServiceError.unavailable, "another watcher\(who) is running: \(path) is locked")
         }
     }
 

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import HiveCore
 internal import HiveNet
+internal import HiveWire
 
 // What the control socket is asked for.
 extension Watcher {
@@ -24,11 +25,11 @@ extension Watcher {
     }
 
     /// Somebody who means another hive is not to change this one.
-    private func check(_ request: ControlRequest) throws(WatchError) {
+    private func check(_ request: ControlRequest) throws(ServiceError) {
         let (config, state) = (Self.absolute(options.configPath), Self.absolute(options.state.path))
         guard request.config ?? config == config, request.state ?? state == state else {
-            throw WatchError(
-                WatchError.unavailable,
+            throw ServiceError(
+                ServiceError.unavailable,
                 "the watcher (process \(getpid())) keeps the hive of \(config), with the state directory \(state): "
                     + "name these, or end it first")
         }
@@ -101,7 +102,7 @@ extension Watcher {
 
     private func add(_ connection: ControlConnection, _ request: ControlRequest) throws {
         guard let name = request.name, let text = request.settings else {
-            throw WatchError(WatchError.usage, "\"add\" needs \"name\" and \"settings\"")
+            throw ServiceError(ServiceError.usage, "\"add\" needs \"name\" and \"settings\"")
         }
         let agents = options.state.agents
         let settings = try AgentSettings(text: text, file: "the settings of \(name)")
@@ -112,7 +113,7 @@ extension Watcher {
     }
 
     private func remove(_ connection: ControlConnection, _ request: ControlRequest) throws {
-        guard let name = request.name else { throw WatchError(WatchError.usage, "\"rm\" needs \"name\"") }
+        guard let name = request.name else { throw ServiceError(ServiceError.usage, "\"rm\" needs \"name\"") }
         do {
             let lock = try lockState()
             defer { withExtendedLifetime(lock) {} }
@@ -166,7 +167,8 @@ extension Watcher {
     /// Only root may: it is root alone who can send what is verified with.
     private func verify(_ connection: ControlConnection, _ request: ControlRequest) throws {
         guard connection.user == 0 else {
-            throw WatchError(WatchError.noPermission, "only root can say that the boundary is being verified")
+            throw ServiceError(
+                ServiceError.noPermission, "only root can say that the boundary is being verified")
         }
         connection.stream = .verifying(
             Verifying(agents: request.agents.map(Set.init), end: .now + Verifying.longest))
@@ -178,11 +180,11 @@ extension Watcher {
             let known = hive?.agents.map(\.name) ?? []
             let hint = nearest(to: agent, among: known).map { " Did you mean '\($0)'?" } ?? ""
             throw Explanation.Thrown(
-                Explanation(WatchError.usage, ["There is no agent '\(agent)'.\(hint)"]))
+                Explanation(ServiceError.usage, ["There is no agent '\(agent)'.\(hint)"]))
         }
         if let problem = drops.problem {
             let isWanted = hive?.configuration.network.logGroup != nil
-            throw WatchError(isWanted ? WatchError.unavailable : WatchError.configuration, problem)
+            throw ServiceError(isWanted ? ServiceError.unavailable : ServiceError.configuration, problem)
         }
         answer(connection, ControlAnswer(ok: true))
         let past = drops.history.drops(of: request.name).suffix(max(0, request.last ?? .max))

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import HiveCore
 internal import HiveNet
+internal import HiveWire
 
 // What the files say, and how it comes into force.
 extension Watcher {
@@ -42,8 +43,8 @@ extension Watcher {
             if case .taken(let lock) = try options.state.attemptLock() { return lock }
             usleep(10_000)
         }
-        throw WatchError(
-            WatchError.unavailable,
+        throw ServiceError(
+            ServiceError.unavailable,
             "another command has held the lock of \(options.state.path) for two seconds")
     }
 

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import HiveCore
 internal import HiveNet
+internal import HiveWire
 
 /// What a thread has heard of the core daemon.
 enum RosterNews: Sendable {

@@ -9,10 +9,3 @@ public enum Clock {
         return Double(time.tv_sec) + Double(time.tv_nsec / 1_000_000) / 1000
     }
 }
-
-extension Duration {
-    /// With fractions.
-    var milliseconds: Double {
-        Double(components.seconds) * 1000 + Double(components.attoseconds / 1_000_000_000_000) / 1000
-    }
-}

@@ -1,17 +1,17 @@
-internal import CNetlink
+internal import CLinux
 internal import Glibc
 
 /// Tells systemd how a service of `Type=notify` is doing, by the protocol of sd_notify(3): datagrams to the socket that
 /// `NOTIFY_SOCKET` names. Without that variable nothing is told.
-struct ServiceNotify {
+package struct ServiceNotify {
     private let descriptor: Int32
     private let address: sockaddr_un
     private let length: socklen_t
     /// How often systemd wants to hear of it at least, or it kills the service (`WATCHDOG_USEC`). Half of that is asked for.
-    let watchdog: Duration?
+    package let watchdog: Duration?
 
     /// - Parameter variable: the environment.
-    init(_ variable: (String) -> String? = { name in getenv(name).map { String(cString: $0) } }) {
+    package init(_ variable: (String) -> String? = { name in getenv(name).map { String(cString: $0) } }) {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let path = variable("NOTIFY_SOCKET").map { Array($0.utf8) } ?? []
@@ -35,7 +35,7 @@ struct ServiceNotify {
     }
 
     /// - Parameter state: lines such as `READY=1`.
-    func send(_ state: String...) {
+    package func send(_ state: String...) {
         guard descriptor >= 0 else { return }
         let text = Array(state.joined(separator: "\n").utf8)
         var address = address

@@ -1,37 +1,16 @@
-internal import CNetlink
+internal import CLinux
 internal import Glibc
 
-/// An error of the watcher's: a sentence, and the exit status that goes with it (sysexits.h).
-public struct WatchError: Error, Equatable, Sendable, CustomStringConvertible {
-    public let code: Int32
-    public let description: String
-
-    public init(_ code: Int32, _ description: String) {
-        self.code = code
-        self.description = description
-    }
-
-    /// For a system call that has just failed.
-    static func last(_ doing: String) -> WatchError {
-        let code = errno
-        let words = "cannot \(doing): \(String(cString: strerror(code)))"
-        return WatchError(code == EACCES || code == EPERM ? noPermission : inputOutput, words)
-    }
-
-    static let usage: Int32 = 64, unavailable: Int32 = 69, software: Int32 = 70, inputOutput: Int32 = 74
-    static let noPermission: Int32 = 77, configuration: Int32 = 78
-}
-
 /// A stream socket of the unix family; see unix(7).
-final class UnixSocket {
-    let descriptor: Int32
+package final class UnixSocket {
+    package let descriptor: Int32
 
-    init(adopting descriptor: Int32) { self.descriptor = descriptor }
+    package init(adopting descriptor: Int32) { self.descriptor = descriptor }
 
     deinit { close(descriptor) }
 
     /// - Throws: also for a path that is too long for `sun_path`, 107 octets.
-    init(isBlocking: Bool) throws(WatchError) {
+    package init(isBlocking: Bool) throws(ServiceError) {
         let kind =
             Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
             | (isBlocking ? 0 : Int32(SOCK_NONBLOCK.rawValue))
@@ -41,13 +20,13 @@ final class UnixSocket {
 
     private static func withAddress<Result>(
         _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
-    ) throws(WatchError) -> Result {
+    ) throws(ServiceError) -> Result {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let room = MemoryLayout.size(ofValue: address.sun_path)
         guard !path.isEmpty, path.utf8.count < room, !path.utf8.contains(0) else {
-            throw WatchError(
-                WatchError.usage, "the path of a socket has 1 to \(room - 1) octets, and not '\(path)'")
+            throw ServiceError(
+                ServiceError.usage, "the path of a socket has 1 to \(room - 1) octets, and not '\(path)'")
         }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
         return withUnsafePointer(to: &address) {
@@ -58,7 +37,7 @@ final class UnixSocket {
     }
 
     /// - Returns: 0 or an errno.
-    func connect(to path: String) throws(WatchError) -> Int32 {
+    package func connect(to path: String) throws(ServiceError) -> Int32 {
         try Self.withAddress(path) { address, length in
             while Glibc.connect(descriptor, address, length) != 0 {
                 if errno != EINTR { return errno }
@@ -71,16 +50,16 @@ final class UnixSocket {
     /// - Parameters:
     ///   - mode: who may connect needs the right to write.
     ///   - group: owns it; nil: that of the process.
-    func listen(at path: String, mode: mode_t, group: gid_t?) throws(WatchError) {
+    package func listen(at path: String, mode: UInt32, group: UInt32?) throws(ServiceError) {
         let temporary = "\(path).\(getpid())"
         unlink(temporary)
         guard try Self.withAddress(temporary, { bind(descriptor, $0, $1) }) == 0 else {
             throw .last("make the socket \(path)")
         }
-        do throws(WatchError) {
+        do throws(ServiceError) {
             // (The directory is ours alone to write to, so nobody has put another file in its place.)
             if let group, chown(temporary, geteuid(), group) != 0 { throw .last("give \(path) to its group") }
-            guard chmod(temporary, mode) == 0, Glibc.listen(descriptor, 64) == 0,
+            guard chmod(temporary, mode) == 0, Glibc.listen(descriptor, 1024) == 0,
                 rename(temporary, path) == 0
             else { throw .last("make the socket \(path)") }
         } catch {
@@ -90,16 +69,16 @@ final class UnixSocket {
     }
 
     /// - Returns: nil if nobody waits to be let in.
-    func accept() -> UnixSocket? {
+    package func accept() -> UnixSocket? {
         while true {
-            let client = hive_accept(descriptor)
+            let client = hive_linux_accept(descriptor)
             if client >= 0 { return UnixSocket(adopting: client) }
             guard errno == EINTR || errno == ECONNABORTED else { return nil }
         }
     }
 
     /// Who connected, or whom we are connected to (SO_PEERCRED): as it was when the connection was made.
-    var peer: Peer? {
+    package var peer: Peer? {
         var words: (Int32, UInt32, UInt32) = (0, 0, 0)
         var length = socklen_t(MemoryLayout.size(ofValue: words))
         guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &words, &length) == 0 else { return nil }
@@ -111,14 +90,14 @@ final class UnixSocket {
         return Peer(process: words.0, user: words.1, groups: [words.2] + more)
     }
 
-    struct Peer {
-        let process: Int32
-        let user: uid_t
-        let groups: [gid_t]
+    package struct Peer {
+        package let process: Int32
+        package let user: UInt32
+        package let groups: [UInt32]
     }
 
     /// Ends what waits longer, connect(2) too, by EAGAIN: SO_RCVTIMEO and SO_SNDTIMEO.
-    func limit(seconds: Int) {
+    package func limit(seconds: Int) {
         var time = timeval(tv_sec: seconds, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
             setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
@@ -126,14 +105,14 @@ final class UnixSocket {
     }
 
     /// The other end is closed, and not only for writing: POLLHUP of unix_poll(), for which there is no need to ask.
-    var isClosedByPeer: Bool {
+    package var isClosedByPeer: Bool {
         var polled = pollfd(fd: descriptor, events: 0, revents: 0)
         return poll(&polled, 1, 0) > 0 && polled.revents & Int16(POLLHUP | POLLERR) != 0
     }
 
     /// Reads what is there, as far as there is room.
     /// - Returns: how many octets; 0 at the end; -1 with errno.
-    func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+    package func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         while true {
             let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
             if count >= 0 || errno != EINTR { return count }
@@ -141,7 +120,7 @@ final class UnixSocket {
     }
 
     /// Writes as much as there is room for. Never a signal when nobody reads any more.
-    func write(_ bytes: UnsafeRawBufferPointer) -> Int {
+    package func write(_ bytes: UnsafeRawBufferPointer) -> Int {
         while true {
             let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count >= 0 || errno != EINTR { return count }

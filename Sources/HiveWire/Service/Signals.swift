@@ -1,11 +1,11 @@
-internal import CNetlink
+internal import CLinux
 internal import Glibc
 
 /// Signals as something to poll for: signalfd(2). They are blocked in the calling thread, and in those that it starts.
-final class Signals {
-    let descriptor: Int32
+package final class Signals {
+    package let descriptor: Int32
 
-    init(_ numbers: [Int32]) throws(WatchError) {
+    package init(_ numbers: [Int32]) throws(ServiceError) {
         var set = sigset_t()
         sigemptyset(&set)
         for number in numbers { sigaddset(&set, number) }
@@ -17,7 +17,7 @@ final class Signals {
     deinit { close(descriptor) }
 
     /// The next one that came, or nil.
-    func next() -> Int32? {
+    package func next() -> Int32? {
         var information = signalfd_siginfo()
         let size = MemoryLayout<signalfd_siginfo>.size
         return read(descriptor, &information, size) == size ? Int32(information.ssi_signo) : nil

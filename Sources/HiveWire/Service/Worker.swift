@@ -2,7 +2,7 @@ internal import Glibc
 internal import Synchronization
 
 /// Does what takes long, and waits for others, on threads of its own, and says by a descriptor when something is done.
-final class Worker<Result: Sendable>: Sendable {
+package final class Worker<Result: Sendable>: Sendable {
     private struct State {
         var results: [Result] = []
     }
@@ -10,9 +10,9 @@ final class Worker<Result: Sendable>: Sendable {
     private let pipe: (read: Int32, write: Int32)
 
     /// To poll for `POLLIN`.
-    var descriptor: Int32 { pipe.read }
+    package var descriptor: Int32 { pipe.read }
 
-    init() throws(WatchError) {
+    package init() throws(ServiceError) {
         var ends: [Int32] = [-1, -1]
         guard Glibc.pipe(&ends) == 0 else { throw .last("make a pipe") }
         for end in ends {
@@ -28,12 +28,12 @@ final class Worker<Result: Sendable>: Sendable {
     }
 
     /// Starts a thread. It begins in the namespaces of the calling one.
-    func start(_ body: @escaping @Sendable () -> Result) throws(WatchError) {
+    package func start(_ body: @escaping @Sendable () -> Result) throws(ServiceError) {
         try run { [self] in post(body()) }
     }
 
     /// The same for a body that has results as it goes on, by `post`.
-    func run(_ body: @escaping @Sendable () -> Void) throws(WatchError) {
+    package func run(_ body: @escaping @Sendable () -> Void) throws(ServiceError) {
         var thread = pthread_t()
         let box = Unmanaged.passRetained(Closure(body))
         let code = pthread_create(
@@ -52,7 +52,7 @@ final class Worker<Result: Sendable>: Sendable {
 
     /// - Parameter replacing: what was not taken yet and is out of date by this, so that who posts faster than it is taken does not pile
     ///   up.
-    func post(_ result: Result, replacing isOutdated: (Result) -> Bool = { _ in false }) {
+    package func post(_ result: Result, replacing isOutdated: (Result) -> Bool = { _ in false }) {
         state.withLock { state in
             state.results.removeAll(where: isOutdated)
             state.results.append(result)
@@ -61,7 +61,7 @@ final class Worker<Result: Sendable>: Sendable {
         _ = write(pipe.write, [UInt8(0)], 1)
     }
 
-    func take() -> [Result] {
+    package func take() -> [Result] {
         var bytes = [UInt8](repeating: 0, count: 256)
         while read(pipe.read, &bytes, bytes.count) > 0 {}
         return state.withLock { state in
@@ -72,6 +72,6 @@ final class Worker<Result: Sendable>: Sendable {
 }
 
 private final class Closure {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    package let body: @Sendable () -> Void
+    package init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 }

@@ -1,20 +1,40 @@
 internal import Glibc
-internal import HiveCore
+internal import HiveWire
 
 /// A program that runs for a short time, and what it said.
-enum Child {
-    struct Result {
-        /// What it ended with; 128 and more: the signal that ended it.
-        var status: Int32
-        /// What it wrote to either output, at most 64 KiB.
-        var words: String
+package enum Child {
+    package struct Result: Sendable {
+        /// What it ended with; 128 and more: the signal that ended it. Nil: it was killed, since its time was up.
+        package var status: Int32?
+        /// What it wrote to either output, as much as was wanted.
+        package var words: String
     }
 
-    private static let mostWords = 1 << 16
+    /// What is kept of what it writes, in octets. The rest is read all the same, or it would wait.
+    package enum Amount: Sendable {
+        case first(Int), last(Int)
+    }
 
-    /// Runs a program with nothing to read, in the C locale, and waits for its end.
-    /// - Parameter seconds: after so many it is killed, which is an error.
-    static func run(_ path: String, _ arguments: [String], seconds: Int) throws(HiveError) -> Result {
+    /// Runs a program with nothing to read, in the C locale, and waits for its end. No shell has a part in it.
+    /// - Parameters:
+    ///   - path: absolute.
+    ///   - seconds: after so many it is killed, which is an error.
+    package static func run(_ path: String, _ arguments: [String], seconds: Int) throws(HiveError) -> Result {
+        let result = try run(path, arguments, seconds: seconds, keeping: .first(1 << 16))
+        guard result.status != nil else {
+            throw HiveError(
+                .ioError, "\(path) did not end within \(seconds) seconds, and was killed: \(result.words)")
+        }
+        return result
+    }
+
+    /// The same for a program that may take longer, which is told by its status.
+    package static func run(
+        _ path: String, _ arguments: [String], seconds: Int, keeping amount: Amount
+    ) throws(HiveError) -> Result {
+        guard !arguments.contains(where: { $0.utf8.contains(0) }) else {
+            throw HiveError(.usage, "cannot run \(path): an argument has a NUL in it")
+        }
         var ends: [Int32] = [-1, -1]
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
@@ -49,34 +69,45 @@ enum Child {
         let code = posix_spawn(&child, path, &actions, &attributes, words, environment)
         close(ends[1])
         guard code == 0 else { throw HiveError(cannot: "run \(path)", errno: code) }
-        let (text, isOver) = read(ends[0], until: .now + .seconds(seconds))
+        let (text, isOver) = read(ends[0], until: .now + .seconds(seconds), amount)
         if !isOver { kill(child, SIGKILL) }
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0 {
             guard errno == EINTR else { throw HiveError(cannot: "wait for \(path)", errno: errno) }
         }
-        guard isOver else {
-            throw HiveError(
-                .ioError, "\(path) did not end within \(seconds) seconds, and was killed: \(text)")
-        }
+        guard isOver else { return Result(status: nil, words: text) }
         let signal = status & 0x7f
         return Result(status: signal == 0 ? status >> 8 & 0xff : 128 + signal, words: text)
     }
 
     /// Reads until nobody writes any more, or the time is up.
-    private static func read(_ pipe: Int32, until end: ContinuousClock.Instant) -> (String, Bool) {
+    private static func read(
+        _ pipe: Int32, until end: ContinuousClock.Instant, _ amount: Amount
+    ) -> (String, Bool) {
         var bytes: [UInt8] = []
+        func words() -> String {
+            let kept =
+                switch amount {
+                case .first(let most): bytes.prefix(most)
+                case .last(let most): bytes.suffix(most)
+                }
+            return String(decoding: kept, as: UTF8.self)
+        }
         var chunk = [UInt8](repeating: 0, count: 1 << 12)
         while true {
             let left = (end - .now) / .milliseconds(1)
-            guard left > 0 else { return (String(decoding: bytes, as: UTF8.self), false) }
+            guard left > 0 else { return (words(), false) }
             var polled = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
             guard poll(&polled, 1, Int32(min(left.rounded(.up), 1e6))) > 0 else { continue }
             let count = Glibc.read(pipe, &chunk, chunk.count)
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return (String(decoding: bytes, as: UTF8.self), true) }
-            // (What is too much is read all the same, or it would wait.)
-            if bytes.count < mostWords { bytes += chunk[..<count] }
+            guard count > 0 else { return (words(), true) }
+            switch amount {
+            case .first(let most): if bytes.count < most { bytes += chunk[..<count] }
+            case .last(let most):
+                bytes += chunk[..<count]
+                if bytes.count > 2 * most + chunk.count { bytes.removeFirst(bytes.count - most) }
+            }
         }
     }
 }
