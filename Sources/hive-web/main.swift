@@ -1,0 +1,3 @@
+import HiveWeb
+
+Web.main()
