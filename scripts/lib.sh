@@ -74,7 +74,12 @@ as_owner() {
 }
 
 # The release build, as it is shipped.
-build_release() { as_owner swift build -c release --static-swift-stdlib --product hivectl; }
+build_release() {
+    local product
+    for product in hivectl hived hive-web; do
+        as_owner swift build -c release --static-swift-stdlib --product "$product"
+    done
+}
 
 build_tests() { as_owner swift build --build-tests; }
 

@@ -20,6 +20,10 @@ enum Hivectl {
         let global = GlobalOptions(&root)
         root.add(net(global))
         root.add(gateway(global))
+        root.add(agent())
+        root.add(question())
+        root.add(approval())
+        root.add(journal())
         return root
     }
 

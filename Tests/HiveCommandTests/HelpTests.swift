@@ -11,6 +11,9 @@ import Testing
         "", "net", "net show", "net plan", "net apply", "net watch", "net events", "net verify", "net why",
         "net drops", "net down", "net add",
         "net rm", "gateway", "gateway show", "gateway render", "gateway apply", "gateway watch", "help",
+        "agent", "agent list", "agent show", "agent start", "agent stop", "agent restart", "agent pause",
+        "agent resume", "question", "question list", "question answer", "approval", "approval list",
+        "approval approve", "approval deny", "journal",
     ]
 
     @Test(arguments: commands) func isAsRecorded(command: String) throws {

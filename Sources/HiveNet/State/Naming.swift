@@ -55,7 +55,7 @@ enum Mark {
 
 extension NetworkSpec.Namespace {
     /// The file that stands for the namespace.
-    func path(agent: String) -> String {
+    public func path(agent: String) -> String {
         switch self {
         case .own: "\(Self.directory)/hive-\(agent)"
         case .path(let path): path

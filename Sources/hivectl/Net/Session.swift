@@ -117,22 +117,7 @@ struct Session {
             }
             return shown
         }
-        let (known, damage) = Names.load(state)
-        var sources = ShownNetwork.Sources(
-            hive: nil, spec: nil, names: known, words: [damage].compactMap(\.self))
-        do {
-            let hive = try load()
-            sources.spec = try hive.spec(names: known.usable(at: Hive.now))
-            sources.hive = hive
-        } catch let error as HiveError where !isExplicit {
-            // What is in the kernel is worth showing all the more.
-            sources.words.append("No configuration to compare with: \(error.description).")
-        }
-        var kernel = try HostNetwork()
-        let observed = try kernel.observe(sources.spec)
-        let changes = try sources.spec.map { plan(desired: try NetworkState($0), observed: observed) } ?? []
-        return try ShownNetwork(
-            sources, observed, changes: changes, findings: try kernel.auditWaysRound(observed), agent: agent)
+        return try ShownNetwork.observe(agent: agent, state: state, isExplicit: isExplicit) { try load() }
     }
 
     // MARK: The watcher
