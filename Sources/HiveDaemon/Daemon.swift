@@ -84,7 +84,7 @@ public final class Daemon {
             try follower.start()
         }
         try core.settleAudit()
-        try take(try world.load())
+        take(try world.load())
         for name in run.remaining where !core.agents.contains(where: { $0.name == name }) {
             run.remove(agent: name)
         }
@@ -137,28 +137,33 @@ public final class Daemon {
 
     // MARK: Agents
 
-    /// The agents are these from now on.
-    private func take(_ hive: Hive) throws {
+    /// The agents are these from now on. One for which there can be no socket is none, and is tried again.
+    private func take(_ hive: Hive) {
         let entries = world.entries(of: hive)
         let (old, new) = (Set(core.agents.map(\.name)), Set(entries.map(\.name)))
         for name in old.subtracting(new) {
             server.close(.agent(name))
             run.remove(agent: name)
         }
-        core.agents = entries
+        var shut: Set<String> = []
         for name in new.subtracting(old).sorted() {
-            try run.make(agent: name)
-            // Whoever is inside may speak for the agent, whatever user that is there.
-            try server.open(Door(.agent(name), at: run.socket(of: name), mode: 0o666))
+            do throws(ServiceError) {
+                try run.make(agent: name)
+                // Whoever is inside may speak for the agent, whatever user that is there.
+                try server.open(Door(.agent(name), at: run.socket(of: name), mode: 0o666))
+            } catch {
+                core.tellOnce("the agent \(name) has no socket: \(error.description)")
+                shut.insert(name)
+            }
         }
-        if !old.isEmpty || !new.isEmpty {
-            for name in old.symmetricDifference(new) { core.rowChanged(name) }
-        }
+        if !shut.isEmpty { reloadDue = .now + .seconds(10) }
+        core.agents = entries.filter { !shut.contains($0.name) }
+        for name in old.symmetricDifference(new) { core.rowChanged(name) }
     }
 
     private func reload() {
         do {
-            try take(try world.load())
+            take(try world.load())
         } catch {
             say("the configuration is not taken over, and what was before is kept: \(Core.sentence(error))")
         }

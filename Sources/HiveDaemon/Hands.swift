@@ -34,6 +34,8 @@ struct Containers {
     /// When asking for them failed the last time, if that was the last.
     var failed: ContinuousClock.Instant?
     var isAsking = false
+    /// Something was done to one of them since they were asked for.
+    var isStale = false
     /// Who waits for them.
     var waiting: [() -> Void] = []
 

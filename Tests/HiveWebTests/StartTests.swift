@@ -48,11 +48,4 @@ import Testing
         #expect(try Listener.adopt(socket.descriptor) == socket.descriptor)
         #expect(fcntl(socket.descriptor, F_GETFL) & O_NONBLOCK != 0)
     }
-
-    @Test func anAllowanceComesBack() {
-        let allowance = Allowance(most: 2, perSecond: 1)
-        let now = ContinuousClock.now
-        #expect(allowance.take(at: now) && allowance.take(at: now) && !allowance.take(at: now))
-        #expect(allowance.take(at: now + .seconds(1)) && !allowance.take(at: now + .seconds(1)))
-    }
 }

@@ -181,4 +181,24 @@ struct CoreTests {
         #expect(try core.stop().status == 0)
         #expect(try core.lab.must("find \(CoreLab.run) -type s").stdout.isEmpty)
     }
+
+    /// Whoever stops in the middle of a line is waited for asleep, and does not keep anybody else waiting.
+    @Test func aHalfLineCostsNothing() throws {
+        let core = try CoreLab()
+        let half = try core.agent("alpha")
+        try half.send(Array("{\"cmd\":".utf8))
+        #expect(ok(try core.ask("alpha", ["cmd": "loose_ends"])))
+        let before = try core.processorTime()
+        sleep(1)
+        let idle = try core.processorTime() - before
+        #expect(idle < 0.2, "\(idle) s of one second")
+        // The control: what it does is seen there.
+        let busy = try core.agent("beta")
+        for _ in 0..<90 { #expect(ok(try busy.ask(["cmd": "set_status", "text": "busy"]))) }
+        #expect(try core.processorTime() - before > idle)
+        // The rest of it may come.
+        try half.send(Array("\"set_status\",\"text\":\"whole\"}\n".utf8))
+        let answer = try #require(try half.line(seconds: 10))
+        #expect(String(decoding: answer, as: UTF8.self).contains("\"ok\":true"))
+    }
 }

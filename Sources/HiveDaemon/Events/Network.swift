@@ -92,10 +92,10 @@ final class NetworkFollower: Sendable {
     func start() throws(ServiceError) {
         try worker.run { [self] in
             // (A watcher that is followed again tells of its past again.)
-            var seen = 0.0
+            var seen = (time: 0.0, number: 0)
             while true {
-                for event in (try? events()) ?? AnySequence([]) where event.time > seen {
-                    seen = event.time
+                for event in (try? events()) ?? AnySequence([]) where (event.time, event.number) > seen {
+                    seen = (event.time, event.number)
                     worker.post(
                         CoreEvent(
                             id: 0, time: event.time, kind: .network, agent: event.agent,

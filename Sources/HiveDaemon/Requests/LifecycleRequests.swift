@@ -26,7 +26,9 @@ extension Core {
             containers.isAsking = false
             switch outcome {
             case .success(let states):
-                containers.asked = asked
+                // (What has ended meanwhile may not be in it yet.)
+                containers.asked = containers.isStale ? nil : asked
+                containers.isStale = false
                 for name in containers.take(states) { rowChanged(name) }
             case .failure(let error):
                 (containers.asked, containers.failed) = (nil, .now)
@@ -104,6 +106,7 @@ extension Core {
         if case .failure(let error) = outcome { trouble = Self.sentence(error) }
         containers.end(name, trouble: trouble)
         containers.asked = nil
+        containers.isStale = containers.isAsking
         do {
             try store.audit(who: who, what: what, result: trouble ?? "done", now: Clock.now)
             if verb == .destroy, trouble == nil {

@@ -22,6 +22,8 @@ final class Server {
 
     /// Connections of one agent's.
     static let mostOfAgent = 16
+    /// Its requests. Beyond them it waits, and nobody else.
+    private static var ofAgent: Allowance { Allowance(burst: 100, perSecond: 50) }
     static let mostOperators = 64
     /// Of one user who is not root: root always finds a place.
     static let mostOfUser = 16
@@ -132,7 +134,8 @@ final class Server {
         guard clients[number] === client else { return }
         if client.isDone { client.channel.end() }
         guard !client.channel.isOver else { return drop(number, client) }
-        if client.isWelcome, client.channel.input.count > 0 { ready.append(number) }
+        // (Half a line is waited for; and so is who has to wait.)
+        if client.isWelcome, client.channel.hasLine, delayed[number] == nil { ready.append(number) }
         guard !client.isGone else { return }
         if (try? poller.set(number, delayed[number] == nil ? client.interest : [])) == nil {
             drop(number, client)
@@ -164,7 +167,7 @@ final class Server {
                 continue
             }
             if case .agent(let name) = client.role,
-                let later = allowances[name, default: .ofAgent].take(.now)
+                let later = allowances[name, default: Self.ofAgent].take(.now)
             {
                 delayed[number] = later
                 settle(number, client)
@@ -173,6 +176,8 @@ final class Server {
             if let line = client.channel.takeLine() {
                 client.wait()
                 if line.count > client.longest { tooLong(client) } else { lines.append((client, line)) }
+            } else {
+                settle(number, client)
             }
         }
         return lines
@@ -183,6 +188,7 @@ final class Server {
         if let line = try? JSONLine.encode(Refusal(words)) { client.channel.send(line) }
         client.channel.endWhenSent()
         client.isLast = true
+        settle(client)
     }
 
     /// There is something to do without waiting for anybody.

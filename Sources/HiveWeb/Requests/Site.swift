@@ -1,12 +1,13 @@
 internal import HiveWire
+internal import Synchronization
 
 /// What is answered to a request.
-struct Site: Sendable {
+final class Site: Sendable {
     let client: CoreClient
     let overviews: Overviews
     let tokens: PageTokens
     /// For refusals that the core is told of.
-    private let audited = Allowance(most: 20, perSecond: 1)
+    private let audited = Mutex(Allowance(burst: 20, perSecond: 1))
 
     init(core: String, tokens: PageTokens) {
         client = CoreClient(path: core)
@@ -115,7 +116,7 @@ struct Site: Sendable {
 
     /// Says no, and tells the core if there were not many of late.
     func refuse(_ request: SCGIRequest, because why: String, _ response: Response) -> Plan {
-        guard audited.take() else { return .refuse(response, nil) }
+        guard audited.withLock({ $0.take(.now) }) == nil else { return .refuse(response, nil) }
         var report = CoreRequest(.refused)
         report.text = "\(quoted("\(request["REQUEST_METHOD"]) \(request["REQUEST_URI"])")): \(why)"
         report.user = Viewer.name(request["REMOTE_USER"])

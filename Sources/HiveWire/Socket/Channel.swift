@@ -6,6 +6,8 @@ package final class Channel {
     package let socket: UnixSocket
     /// What has come.
     package private(set) var input: [UInt8] = []
+    /// How many ends of lines are in it: who sends a line octet by octet does not have all of it looked through each time.
+    private var feeds = 0
     private var output: [UInt8] = []
     private var sent = 0
     /// The other side sends nothing more; it may still read.
@@ -24,7 +26,7 @@ package final class Channel {
     package init(_ socket: UnixSocket) { self.socket = socket }
 
     /// A whole line has come, and was not taken yet.
-    package var hasLine: Bool { input.contains(UInt8(ascii: "\n")) }
+    package var hasLine: Bool { feeds > 0 }
 
     package func end() { isOver = true }
 
@@ -41,7 +43,11 @@ package final class Channel {
         let room = min(most - old, 1 << 16)
         let count = withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { buffer in
             let count = socket.read(into: buffer)
-            if count > 0 { input += UnsafeRawBufferPointer(buffer).prefix(count) }
+            if count > 0 {
+                let new = UnsafeRawBufferPointer(buffer).prefix(count)
+                feeds += new.count { $0 == Self.feed }
+                input += new
+            }
             return count
         }
         if count == 0 { isHalfClosed = true }
@@ -49,18 +55,25 @@ package final class Channel {
     }
 
     /// Forgets so much of what has come.
-    package func take(_ count: Int) { input.removeFirst(count) }
+    package func take(_ count: Int) {
+        feeds -= input.prefix(count).count { $0 == Self.feed }
+        input.removeFirst(count)
+    }
+
+    private static let feed = UInt8(ascii: "\n")
 
     /// The next line of what has come, without its line feed; nil: none is whole. Empty lines are passed over.
     package func takeLine() -> [UInt8]? {
-        let feed = UInt8(ascii: "\n")
         // (All empty ones at once, or many would cost their square.)
-        let empty = input.prefix { $0 == feed }.count
-        guard let end = input[empty...].firstIndex(of: feed) else {
-            if empty > 0 { input.removeFirst(empty) }
+        let empty = input.prefix { $0 == Self.feed }.count
+        guard feeds > empty, let end = input[empty...].firstIndex(of: Self.feed) else {
+            if empty > 0 { take(empty) }
             return nil
         }
-        defer { input.removeSubrange(...end) }
+        defer {
+            feeds -= empty + 1
+            input.removeSubrange(...end)
+        }
         return Array(input[empty..<end])
     }
 

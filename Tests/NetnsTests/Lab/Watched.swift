@@ -121,7 +121,10 @@ final class ControlLine {
     }
 
     func send(_ request: [String: Any]) throws {
-        let bytes = [UInt8](try JSONSerialization.data(withJSONObject: request)) + [UInt8(ascii: "\n")]
+        try send([UInt8](try JSONSerialization.data(withJSONObject: request)) + [UInt8(ascii: "\n")])
+    }
+
+    func send(_ bytes: [UInt8]) throws {
         guard Glibc.send(socket.descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
         else { throw LabError.last("send a request") }
     }
