@@ -11,16 +11,16 @@ extension UnitBackend {
         let late =
             "\(agent.unit) did not end within \(Lifecycle.patience) seconds; systemd is still at it: look at its journal, "
             + "or stop it without giving it time"
-        if !graceful {
-            // (In this order, since what is killed while it is not to stop is started again where its unit says so.)
-            try systemd.control("stop", agent.unit, options: ["--no-block"], seconds: 20, late: late)
-            try? systemd.control(
-                "kill", agent.unit, options: ["--signal=KILL", "--kill-who=all"], seconds: 20, late: late)
-        }
         do throws(ServiceError) {
+            if !graceful {
+                // (In this order, since what is killed while it is not to stop is started again where its unit says so.)
+                try systemd.control("stop", agent.unit, options: ["--no-block"], seconds: 20, late: late)
+                try? systemd.control(
+                    "kill", agent.unit, options: ["--signal=KILL", "--kill-who=all"], seconds: 20, late: late)
+            }
             try systemd.control("stop", agent.unit, seconds: Lifecycle.patience + 5, late: late)
         } catch {
-            // (A transient unit that has ended meanwhile is there no more: it is stopped.)
+            // (A transient unit that has ended is there no more: it is stopped.)
             guard try status([agent]).first?.state == .stopped else { throw error }
         }
         // That it was ended by a signal is no failure: it was we who sent it.
