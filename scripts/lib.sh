@@ -73,12 +73,10 @@ as_owner() {
     fi
 }
 
-# The release build, as it is shipped.
-build_release() {
+# The release build, as it is shipped: of these programs.
+build_release() { # PRODUCT…
     local product
-    for product in hivectl hived hive-web; do
-        as_owner swift build -c release --static-swift-stdlib --product "$product"
-    done
+    for product in "$@"; do as_owner swift build -c release --static-swift-stdlib --product "$product"; done
 }
 
 build_tests() { as_owner swift build --build-tests; }

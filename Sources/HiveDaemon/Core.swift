@@ -107,6 +107,8 @@ final class Core {
                 self.answers = []
                 return
             }
+            // (Of a compaction that could not be made.)
+            for warning in store.takeWarnings() { say(warning) }
             for answer in answers { send(answer) }
             for body in consequences { body() }
             tellRows()

@@ -125,7 +125,7 @@ struct CoreUnitTests {
                 : --- end
                 journalctl -b -u hived -u hive-web -u hive-agent-alpha --no-pager
                 """)
-        let part = LifecycleUnitTests.Parts(printed)
+        let part = Systemd.Parts(printed)
         #expect(part("units").components(separatedBy: "ActiveState=active").count == 5, "\(printed)")
         for line in [
             "/run/hive 751 root root", "/run/hive/host.sock 660 root hive-admin",
@@ -240,7 +240,7 @@ struct CoreUnitTests {
                     systemctl stop hive-web.socket hive-web
                     hivectl agent list; echo "list $?"
                     """)
-        let part = LifecycleUnitTests.Parts(printed)
+        let part = Systemd.Parts(printed)
         let (hostile, control) = (part("hostile"), part("control"))
         func lines(_ text: String, _ name: String) -> [String] {
             text.split(separator: "\n").filter { $0.hasPrefix(name + " ") }.map {

@@ -7,26 +7,6 @@ import Testing
     .timeLimit(.minutes(10)),
     .enabled(if: ContainerUnits.obstacle == nil, "\(ContainerUnits.obstacle ?? "")"))
 struct LifecycleUnitTests {
-    /// What was printed between a marker `: --- NAME` and the next.
-    struct Parts {
-        let whole: String
-        private let parts: [(name: String, text: String)]
-
-        init(_ printed: String) {
-            whole = printed
-            parts = printed.components(separatedBy: "+ : --- ").dropFirst().map { part in
-                let words = part.split(separator: "\n", maxSplits: 1).map(String.init)
-                return (words.first ?? "", words.count > 1 ? words[1] : "")
-            }
-        }
-
-        /// Without what bash says that it does.
-        func callAsFunction(_ name: String) -> String {
-            let text = parts.first { $0.name == name }?.text ?? "there is no part \(name)"
-            return text.split(separator: "\n").filter { !$0.hasPrefix("+") }.joined(separator: "\n")
-        }
-    }
-
     private static let configuration = """
         { agents: {
             alpha: { container: { nixos: "h-alpha" }, state: "/var/lib/nixos-containers/h-alpha/state" },
@@ -39,7 +19,7 @@ struct LifecycleUnitTests {
         } }
         """
 
-    private func run(_ script: String) throws -> Parts {
+    private func run(_ script: String) throws -> Systemd.Parts {
         let lab = try Lab()
         let packaging = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../packaging")
             .standardizedFileURL.path
@@ -54,7 +34,7 @@ struct LifecycleUnitTests {
             ],
             units: ["container@.service": ContainerUnits.nixos],
             script: Self.preparation + script)
-        return Parts(printed)
+        return Systemd.Parts(printed)
     }
 
     /// Root directories, sockets, a service of the host's, and functions.
