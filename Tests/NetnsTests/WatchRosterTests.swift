@@ -110,6 +110,38 @@ import Testing
         #expect(try lab.must("cat \(Lab.state)/roster.json").stdout == saved)
     }
 
+    /// Somebody holds the lock for longer than the watcher waits: what it could not do then it does later, though nothing tells it to.
+    @Test func whatStoodInTheWayIsTriedAgain() throws {
+        let lab = try Lab()
+        let daemon = try CoreDaemon(lab, CoreDaemon.healthy("alpha"))
+        defer { daemon.end() }
+        let watcher = try LabKeeper(lab, configuration: Self.configuration)
+        try Self.expectAgents(lab, "alpha", "own")
+        try daemon.waitForSubscriber()
+        func blocked(by kind: String, _ change: () throws -> Void) throws {
+            let count = try watcher.events(kind).count
+            let holder = try lab.background([
+                "sh", "-c", "exec 9>>\(Lab.state)/lock; flock 9; exec sleep 600",
+            ])
+            defer { holder.end() }
+            try wait(seconds: 20) { try lab.run(["flock", "-n", Lab.state + "/lock", "true"]).status == 0 }
+            try change()
+            try wait(seconds: 30) { try watcher.events(kind).count == count }
+            #expect(try watcher.sentences(kind).last?.contains("has held the lock") == true)
+        }
+        try blocked(by: "trouble") { daemon.answer(CoreDaemon.healthy("alpha", "beta")) }
+        #expect(try lab.connected() == ["alpha", "own"])
+        try Self.expectAgents(lab, "alpha", "beta", "own")
+        try blocked(by: "refused") {
+            try lab.write(configuration: Self.configuration.replacingOccurrences(of: "own", with: "other"))
+        }
+        #expect(try lab.connected() == ["alpha", "beta", "own"])
+        try Self.expectAgents(lab, "alpha", "beta", "other")
+        #expect(
+            daemon.requests.filter { $0.contains("subscribe") }.count == 1,
+            "the control: nothing new was told")
+    }
+
     /// A daemon that forgets who has subscribed, and keeps the connection. (Half a minute goes by until it is noticed.)
     @Test func aSubscriptionThatGoesSilentIsNoticed() throws {
         let lab = try Lab()
@@ -120,6 +152,8 @@ import Testing
         #expect(
             daemon.requests.filter { $0 == "{\"cmd\":\"agent_status\"}\n" }.count == 1,
             "the control: it tells by itself")
+        // (Whoever subscribes after the change has heard of it.)
+        try daemon.waitForSubscriber()
         daemon.answer(CoreDaemon.healthy("alpha", "beta"), tells: false)
         let deadline = ContinuousClock.now + .seconds(45)
         while try lab.connected() != ["alpha", "beta", "own"], .now < deadline { usleep(200_000) }

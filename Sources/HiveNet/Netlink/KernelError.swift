@@ -55,7 +55,8 @@ public struct KernelError: Error, Sendable, CustomStringConvertible {
     public var alreadyExists: Bool { code == EEXIST }
     /// The caller lacks a capability.
     public var isPermission: Bool { code == EPERM || code == EACCES }
-    /// Somebody changed the same thing at the same time, or a link is gone that was there: look again and retry. ERESTART is
-    /// what nf_tables says when the ruleset's generation has moved (nfnetlink_rcv_batch).
-    public var isConflict: Bool { [ERESTART, EINTR, EBUSY, EAGAIN, ENODEV].contains(code) }
+    /// Somebody changed the same thing at the same time, or a link is gone that was there: look again and retry.
+    public var isConflict: Bool { isRulesetMoved || [EINTR, EBUSY, EAGAIN, ENODEV].contains(code) }
+    /// The ruleset's generation is another one than the changes were made for (nfnetlink_rcv_batch).
+    public var isRulesetMoved: Bool { code == ERESTART }
 }

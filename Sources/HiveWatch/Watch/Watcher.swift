@@ -55,6 +55,7 @@ public final class Watcher {
     var namesDue: ContinuousClock.Instant?
     /// When the files are to be read again.
     var reloadDue: ContinuousClock.Instant?
+    var reloadRetry = Retry()
     var repairs = 0
     var drops = DropKeeper()
     var roster: RosterKeeper?
@@ -203,7 +204,7 @@ public final class Watcher {
     }
 
     private var deadlines: [ContinuousClock.Instant] {
-        [keeper.deadline, reloadDue, namesDue, watchdogDue, roster?.follower.nextChange, server.deadline]
+        [keeper.deadline, reloadDue, namesDue, watchdogDue, roster?.due, server.deadline]
             .compactMap(\.self)
     }
 
@@ -225,7 +226,7 @@ public final class Watcher {
             namesDue = nil
             refreshNames()
         }
-        if let due = roster?.follower.nextChange, now >= due { rosterChanged() }
+        if let due = roster?.due, now >= due { rosterChanged() }
         if let watchdog = notify.watchdog, watchdogDue.map({ now >= $0 }) ?? true {
             notify.send("WATCHDOG=1")
             watchdogDue = now + watchdog

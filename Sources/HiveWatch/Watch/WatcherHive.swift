@@ -62,12 +62,18 @@ extension Watcher {
             } else {
                 enter(hive, names)
             }
+            reloadRetry.succeeded()
             if refusal != nil {
                 refusal = nil
                 tell(WatchEvent(.applied, "the configuration is right again"))
             }
             if !isComplete { refreshNames() }
         } catch {
+            // What files say wrong is waited for; what stood in the way, another command's lock say, may go without a word.
+            if !(error is HiveError) {
+                reloadRetry.failed()
+                reloadDue = reloadRetry.due
+            }
             refuse(error)
         }
     }

@@ -27,6 +27,8 @@ final class RosterKeeper {
     var follower: RosterFollower
     /// What was saved, and is in force.
     var known: Roster
+    /// When to try again what could not be applied: a daemon that has told of a change does not tell of it again.
+    var retry = Retry()
 
     init(_ settings: RosterSettings, known: Roster) throws(HiveError) {
         self.settings = settings
@@ -36,6 +38,9 @@ final class RosterKeeper {
     }
 
     deinit { client.stop() }
+
+    /// When the network has to follow again though nothing is heard; nil for never.
+    var due: ContinuousClock.Instant? { [follower.nextChange, retry.due].compactMap(\.self).min() }
 
     /// For `net show`.
     var sentence: String {
@@ -136,7 +141,7 @@ extension Watcher {
     func rosterChanged() {
         guard let roster else { return }
         let wanted = roster.follower.wanted(at: .now)
-        guard wanted != roster.known else { return }
+        guard wanted != roster.known else { return roster.retry.succeeded() }
         hasWorked = true
         do {
             let hive = try load(roster: wanted.names)
@@ -144,9 +149,11 @@ extension Watcher {
             let spec = try hive.spec(names: names.usable(at: Hive.now))
             let applied = try apply(hive, spec, isAsked: false) { try wanted.save(options.state) }
             roster.known = wanted
+            roster.retry.succeeded()
             tellApplied(hive, applied.changes)
             if !isComplete { refreshNames() }
         } catch {
+            roster.retry.failed()
             let words = Explanation(error, hive: hive).sentences.joined(separator: " ")
             let event = WatchEvent(.trouble, "the roster could not be applied: \(words)")
             if log.events.last(where: { $0.kind == .trouble })?.sentence != event.sentence { tell(event) }

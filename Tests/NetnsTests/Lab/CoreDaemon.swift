@@ -67,6 +67,11 @@ final class CoreDaemon: Sendable {
         }
     }
 
+    func waitForSubscriber() throws {
+        wait(seconds: 30) { state.withLock(\.subscribers.isEmpty) }
+        guard state.withLock({ !$0.subscribers.isEmpty }) else { throw LabError("nobody subscribes") }
+    }
+
     private func serve() {
         defer { close(listener) }
         while true {
