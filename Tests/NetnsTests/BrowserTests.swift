@@ -74,7 +74,7 @@ struct BrowserTests {
         let desk = try Desk()
         defer { desk.end() }
         let browser = desk.browser
-        try desk.weaken("s/sandbox allow-scripts [a-z -]*; //")
+        try desk.gateway.weaken("s/sandbox allow-scripts [a-z -]*; //")
         let page = try browser.open("http://\(host)/desk")
         let told = try desk.report()
         let prefix = try desk.gateway.prefix("beta")
@@ -116,7 +116,7 @@ struct BrowserTests {
             ("blank", "/approve/1?by=blank", "403 Forbidden"),
         ])
         #expect(!desk.alpha.requests.contains { $0.target == "/sw.js" })
-        try desk.weaken(
+        try desk.gateway.weaken(
             "s/Referrer-Policy no-referrer/Referrer-Policy same-origin/; s/if (.hive_is_service_worker) . return 403; .//"
         )
         try lead([("form", "/approve/1?by=form", "approved"), ("blank", "/approve/1?by=blank", "approved")])
@@ -125,7 +125,7 @@ struct BrowserTests {
         #expect(try desk.report()["worker"] == "registered")
         // And what its answers say of the whole origin.
         #expect(try browser.cookies.contains("control=1") && !browser.cookies.contains("evil=1"))
-        try desk.weaken("s/js_header_filter hive.filter;//")
+        try desk.gateway.weaken("s/js_header_filter hive.filter;//")
         _ = try browser.open("http://\(host)/agent/alpha/form")
         try wait(seconds: 20) { try browser.cookies.contains("control=1") }
         #expect(try !browser.cookies.contains("control=1"))
@@ -210,17 +210,6 @@ private final class Desk {
         default: title = "approved"
         }
         return SCGI.page("<!doctype html><title>\(title)</title>dashboard SECRET")
-    }
-
-    /// Edits what nginx goes by, as `sed` does, and has it read that.
-    func weaken(_ edit: String) throws {
-        let file = "/run/hive/nginx/current/hive.conf"
-        let before = try gateway.lab.must("cat \(file)").stdout
-        let done = try gateway.lab.run(["sed", "-i", "--follow-symlinks", edit, file])
-        guard done.status == 0, try gateway.lab.must("cat \(file)").stdout != before else {
-            throw LabError("nothing is edited: \(edit) \(done)")
-        }
-        try gateway.reload()
     }
 
     /// What the dashboard was told to do, by whom.

@@ -86,6 +86,17 @@ final class GatewayLab {
         try wait(seconds: 20) { try !workers().isDisjoint(with: old) }
     }
 
+    /// Edits what nginx goes by, as `sed` does, and has it read that.
+    func weaken(_ edit: String) throws {
+        let file = "/run/hive/nginx/current/hive.conf"
+        let before = try lab.must("cat \(file)").stdout
+        let done = try lab.run(["sed", "-i", "--follow-symlinks", edit, file])
+        guard done.status == 0, try lab.must("cat \(file)").stdout != before else {
+            throw LabError("nothing is edited: \(edit) \(done)")
+        }
+        try reload()
+    }
+
     deinit { stop() }
 
     // MARK: Asking
