@@ -61,10 +61,10 @@ struct DashboardLookTests {
         _ = try lab.core.ask(
             "alpha", ["cmd": "set_status", "text": "Reading " + String(repeating: "x", count: 300)])
         let words = "Shall I?\n" + String(repeating: "LongWord", count: 100) + " مرحبا 你好"
-        let (_, id) = try lab.ask("alpha", words, options: ["yes", String(repeating: "no ", count: 60)])
-        let (_, approval) = try lab.request(
+        let (_, id) = try lab.web.ask("alpha", words, options: ["yes", String(repeating: "no ", count: 60)])
+        let (_, approval) = try lab.web.request(
             "beta", ["cmd": "request_approval", "text": "git push", "wait": true])
-        let (_, closed) = try lab.ask("alpha", "Before?")
+        let (_, closed) = try lab.web.ask("alpha", "Before?")
         #expect(try lab.core.operate(["cmd": "answer", "id": closed, "text": "so"])["ok"] as? Bool == true)
         // Something that was blocked is in red.
         try lab.lab.run([

@@ -15,7 +15,7 @@ struct DashboardTests {
         var times: [Duration] = []
         for round in 1...5 {
             // It comes by itself into a page that is open.
-            let (agent, id) = try lab.ask("alpha", "May I, <b>\(round)</b>?")
+            let (agent, id) = try lab.web.ask("alpha", "May I, <b>\(round)</b>?")
             try lab.find("#q\(id) textarea", in: page)
             #expect(try lab.text("#q\(id) .words", in: page) == "May I, <b>\(round)</b>?")
             try lab.click("#q\(id) textarea", in: page)
@@ -40,13 +40,13 @@ struct DashboardTests {
     @Test func whatIsBeingWrittenStays() throws {
         let lab = try DashboardLab()
         defer { lab.end() }
-        let (_, first) = try lab.ask("alpha", "First?")
-        let (_, second) = try lab.ask("beta", "Second?")
+        let (_, first) = try lab.web.ask("alpha", "First?")
+        let (_, second) = try lab.web.ask("beta", "Second?")
         let page = try lab.browser.open(DashboardLab.address)
         try lab.click("#q\(second) textarea", in: page)
         try lab.type("half an ans", in: page)
         // Others come, and one that was before it goes.
-        let (_, third) = try lab.ask("alpha", "Third?")
+        let (_, third) = try lab.web.ask("alpha", "Third?")
         try lab.find("#q\(third)", in: page)
         #expect(try lab.core.operate(["cmd": "answer", "id": first, "text": "done"])["ok"] as? Bool == true)
         try lab.see("!document.getElementById('q\(first)')", in: page)
@@ -64,7 +64,7 @@ struct DashboardTests {
             try lab.browser.run("document.querySelector('#q\(second) button.send').disabled", in: page)
                 as? Bool == true)
         // (And whatever comes afterwards does not take it away.)
-        let (_, fourth) = try lab.ask("beta", "Fourth?")
+        let (_, fourth) = try lab.web.ask("beta", "Fourth?")
         try lab.find("#q\(fourth)", in: page)
         #expect(try lab.value("#q\(second) textarea", in: page) == "half an answer")
         #expect(try lab.count("#rows > .row", in: page) == 3)
@@ -74,14 +74,14 @@ struct DashboardTests {
     @Test func aPageOutlivesTheCore() throws {
         let lab = try DashboardLab()
         defer { lab.end() }
-        let (_, id) = try lab.ask("alpha", "Before?")
+        let (_, id) = try lab.web.ask("alpha", "Before?")
         let page = try lab.browser.open(DashboardLab.address)
         try lab.find("#q\(id)", in: page)
         #expect(try lab.core.stop().status == 0)
         try lab.see("!document.getElementById('link').hidden", in: page)
         #expect(try lab.count("#q\(id)", in: page) == 1)
         try lab.core.kill()
-        let (_, next) = try lab.ask("alpha", "After?")
+        let (_, next) = try lab.web.ask("alpha", "After?")
         try lab.find("#q\(next)", in: page)
         try lab.see("document.getElementById('link').hidden", in: page)
         #expect(try lab.count("#q\(id)", in: page) == 1)
@@ -91,8 +91,8 @@ struct DashboardTests {
     @Test func keysAreEnough() throws {
         let lab = try DashboardLab()
         defer { lab.end() }
-        let (_, first) = try lab.ask("alpha", "First?")
-        let (agent, second) = try lab.ask("alpha", "Second?")
+        let (_, first) = try lab.web.ask("alpha", "First?")
+        let (agent, second) = try lab.web.ask("alpha", "Second?")
         let page = try lab.browser.open(DashboardLab.address)
         try lab.find("#q\(second)", in: page)
         try lab.see("document.readyState === 'complete'", in: page)
@@ -112,8 +112,8 @@ struct DashboardTests {
     @Test func scriptsAreNotNeeded() throws {
         let lab = try DashboardLab()
         defer { lab.end() }
-        let (agent, id) = try lab.ask("alpha", "May I?", options: ["yes", "no"])
-        let (other, approval) = try lab.request(
+        let (agent, id) = try lab.web.ask("alpha", "May I?", options: ["yes", "no"])
+        let (other, approval) = try lab.web.request(
             "beta", ["cmd": "request_approval", "text": "push", "wait": true])
         let page = try lab.browser.open("about:blank")
         try lab.browser.ask("Emulation.setScriptExecutionDisabled", ["value": true], in: page.session)
@@ -140,10 +140,10 @@ struct DashboardTests {
     @Test func aHostilePageAnswersNothing() throws {
         let lab = try DashboardLab(page: Thief.handler)
         defer { lab.end() }
-        let (agent, id) = try lab.ask("alpha", "May I?")
-        let (other, approval) = try lab.request(
+        let (agent, id) = try lab.web.ask("alpha", "May I?")
+        let (other, approval) = try lab.web.request(
             "beta", ["cmd": "request_approval", "text": "push", "wait": true])
-        func open() throws -> Bool { try lab.isOpen(id) && lab.isOpen(approval) }
+        func open() throws -> Bool { try lab.web.isOpen(id) && lab.web.isOpen(approval) }
         #expect(try open())
 
         let page = try lab.browser.open(DashboardLab.address + "/agents/alpha")
@@ -172,7 +172,7 @@ struct DashboardTests {
         #expect(String(decoding: try #require(try agent.line(seconds: 30)), as: UTF8.self).contains("stolen"))
         #expect(
             String(decoding: try #require(try other.line(seconds: 30)), as: UTF8.self).contains("approved"))
-        #expect(try !lab.isOpen(id) && !lab.isOpen(approval))
+        #expect(try !lab.web.isOpen(id) && !lab.web.isOpen(approval))
     }
 }
 

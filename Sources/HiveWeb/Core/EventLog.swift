@@ -2,7 +2,7 @@ internal import HiveWire
 
 /// The last events of the core, for those who come late or come again.
 struct EventLog {
-    static let most = 256
+    static let most = 1024
     /// Of a sentence, in characters. The core's are shorter.
     static let longestSentence = 1000
 

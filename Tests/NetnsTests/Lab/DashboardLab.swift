@@ -1,66 +1,33 @@
 import Foundation
 import Glibc
 
-/// Two agents with sockets and web pages, hived, hive-web as its own user, nginx in front of it, and an operator at a browser.
+/// An operator at a browser, before all that.
 final class DashboardLab {
-    static let obstacle = Browser.obstacle ?? CoreLab.usersObstacle
-    static let address = "http://localhost:8420"
+    static let obstacle = Browser.obstacle ?? WebLab.obstacle
+    static let address = WebLab.address
 
-    let gateway: GatewayLab
-    let core: CoreLab
+    let web: WebLab
     let alpha: Upstream
     let browser: Browser
-    private let web: Command.Process
-    var lab: Lab { gateway.lab }
+    var lab: Lab { web.lab }
+    var core: CoreLab { web.core }
+    var gateway: GatewayLab { web.gateway }
 
     /// - Parameter page: what alpha's web server says.
-    init(page: @escaping Upstream.Handler = { $1.answer("<!doctype html><title>alpha</title>alpha's page") })
-        throws
-    {
-        gateway = try GatewayLab(
-            configuration: GatewayLab.configuration("dashboard: '/run/lab/web/web.sock'"))
-        core = try CoreLab(gateway.lab, configuration: nil)
-        // Its own, and the group of what is made in it is nginx's, as systemd has it for the socket (hive-web.socket).
-        try gateway.lab.must("install -d -o \(CoreLab.web) -g www-data -m 2750 /run/lab/web")
-        web = try gateway.lab.background([
-            "setpriv", "--reuid=\(CoreLab.web)", "--regid=\(CoreLab.web)", "--clear-groups", "--no-new-privs",
-            "--inh-caps=-all", "--bounding-set=-all", CoreLab.program("hive-web"), "--listen",
-            "/run/lab/web/web.sock",
-        ])
-        alpha = try Upstream(gateway.lab, agent: "alpha", port: 8080, page)
-        browser = try Browser(gateway.lab)
-        let gateway = gateway
-        try wait(seconds: 30) { try web.isRunning && gateway.ask("/").status != 200 }
-        guard try gateway.ask("/").status == 200 else {
-            throw LabError("no dashboard: \(web.words) \(gateway.log)")
+    init(
+        page: @escaping Upstream.Handler = {
+            $1.answer("<!doctype html><title>alpha</title>alpha's page")
         }
+    ) throws {
+        web = try WebLab()
+        alpha = try Upstream(web.lab, agent: "alpha", port: 8080, page)
+        browser = try Browser(web.lab)
     }
 
     func end() {
         browser.end()
         alpha.end()
         web.end()
-    }
-
-    /// An agent asks, and waits for the answer.
-    func ask(_ agent: String = "alpha", _ text: String, options: [String] = []) throws -> (
-        ControlLine, id: Int
-    ) {
-        try request(agent, ["cmd": "ask", "text": text, "options": options, "wait": true])
-    }
-
-    func request(_ agent: String, _ request: [String: Any]) throws -> (ControlLine, id: Int) {
-        let line = try core.agent(agent)
-        let answer = try line.ask(request)
-        guard let id = answer["id"] as? Int else { throw LabError("\(request): \(answer)") }
-        return (line, id)
-    }
-
-    /// Whether a question or an approval is open.
-    func isOpen(_ id: Int) throws -> Bool {
-        let questions = try core.operate(["cmd": "questions"])["questions"] as? [[String: Any]] ?? []
-        let approvals = try core.operate(["cmd": "pending"])["approvals"] as? [[String: Any]] ?? []
-        return (questions + approvals).contains { $0["id"] as? Int == id }
     }
 
     // MARK: At the browser
