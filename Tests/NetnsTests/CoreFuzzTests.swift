@@ -171,7 +171,7 @@ struct CoreFuzzTests {
         #expect(all.contains(Self.plain), "the control")
         #expect(!all.contains(Self.secret) && !all.contains(String(shadow)) && !all.contains("HIVE_CONFIG"))
         let files = granted.compactMap(\.request).filter { $0.request == "ReadAgentStateFile" }
-        let read = Set(files.compactMap(\.rel_path))
+        let read = Set(files.compactMap(\.relPath))
         #expect(
             read.isSubset(of: ["plain", "sub/deep", "./plain", "sub//deep", "plain/"])
                 && read.contains("plain"), "\(read)")

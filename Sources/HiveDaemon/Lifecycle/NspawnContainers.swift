@@ -22,7 +22,8 @@ struct NspawnContainers: UnitBackend {
         try prepare(agent, settings)
         try clear(agent)
         try systemd.runService(
-            agent.unit, description: "Container of the agent \(agent.name)", properties: Self.properties,
+            agent.unit, description: "Container of the agent \(agent.name)",
+            properties: Self.properties + [Self.killMode(settings)],
             command: [nspawn] + Self.arguments(agent, settings), seconds: Lifecycle.patience,
             late:
                 "\(agent.unit) is not up after \(Lifecycle.patience) seconds; systemd is still at it: look at its journal"
@@ -37,11 +38,17 @@ struct NspawnContainers: UnitBackend {
 
     /// Of the service, as systemd's own systemd-nspawn@.service has them, but for devices that agents have no use for.
     private static let properties = [
-        "Type=notify", "KillMode=mixed", "Delegate=yes", "Slice=machine.slice", "DevicePolicy=closed",
+        "Type=notify", "Delegate=yes", "Slice=machine.slice", "DevicePolicy=closed",
         "DeviceAllow=char-pts rw", "TasksMax=16384", "TimeoutStopSec=\(Lifecycle.patience)",
         // What it exits with when it is to boot again.
         "RestartForceExitStatus=133", "SuccessExitStatus=133",
     ]
+
+    /// Who is told that it is time. One that boots is told by nspawn, in the way of its init. A command has no init: systemd tells all
+    /// processes, as it does with every service.
+    private static func killMode(_ settings: ContainerSettings.Nspawn) -> String {
+        settings.command.isEmpty ? "KillMode=mixed" : "KillMode=control-group"
+    }
 
     static func arguments(_ agent: ManagedAgent, _ settings: ContainerSettings.Nspawn) -> [String] {
         // A file `alpha.nspawn` beside the directory is not read, nor one in /etc: what is not in Hive's configuration does not hold.
@@ -60,9 +67,9 @@ struct NspawnContainers: UnitBackend {
         }
         words += settings.binds.map { "--bind=\($0)" } + settings.readOnlyBinds.map { "--bind-ro=\($0)" }
         guard !settings.command.isEmpty else { return words + ["--boot"] }
-        // The stub of a process 1 takes this signal for the end: it sends SIGTERM, and after 10 seconds SIGKILL. (Without it nspawn kills
-        // at once.)
-        return words + ["--as-pid2", "--kill-signal=SIGRTMIN+4", "--"] + settings.command
+        // The stub of a process 1 would have told the command by SIGTERM and, right after it, by SIGHUP, which ends what wants to take its
+        // time (stub_pid1()). So nspawn has nothing to say: SIGCONT, which a process 1 does not hear. (Without any signal it ends at once.)
+        return words + ["--as-pid2", "--kill-signal=SIGCONT", "--"] + settings.command
     }
 
     /// A host's name may not end in a hyphen, and an agent's may.
@@ -94,10 +101,11 @@ struct NspawnContainers: UnitBackend {
 
     /// Has systemd forget the unit of the last time, or there could be none of its name.
     private func clear(_ agent: ManagedAgent) throws(ServiceError) {
-        try? forget(agent)
-        for _ in 0..<100 {
+        // (It does so when it finds the time, and not before the last process of it is gone.)
+        for _ in 0..<200 {
+            try? forget(agent)
             if try systemd.show([agent.unit], ["LoadState"]).first?["LoadState"] != "loaded" { return }
-            usleep(20_000)
+            usleep(50_000)
         }
         throw ServiceError(
             ServiceError.unavailable, "systemd does not forget \(agent.unit), of the last start: try again")

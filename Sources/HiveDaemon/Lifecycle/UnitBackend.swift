@@ -23,8 +23,11 @@ extension UnitBackend {
             // (A transient unit that has ended is there no more: it is stopped.)
             guard try status([agent]).first?.state == .stopped else { throw error }
         }
-        // That it was ended by a signal is no failure: it was we who sent it.
-        if !graceful, try status([agent]).first?.state == .failed { try forget(agent) }
+        // That it was ended by a signal is no failure: it was we who had it sent. (That it had to be killed in the end, is.)
+        if let left = try status([agent]).first, left.state == .failed, !graceful || left.result != "timeout"
+        {
+            try forget(agent)
+        }
     }
 
     /// Has systemd forget that it failed.

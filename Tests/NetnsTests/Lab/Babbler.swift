@@ -5,8 +5,13 @@ import Glibc
 /// place, one on each connection. By a seed, so that it can be said again.
 struct Babbler {
     struct Request: Decodable {
-        var request, cmd, rel_path: String?
+        var request, cmd, relPath: String?
         var id: Int?
+
+        enum CodingKeys: String, CodingKey {
+            case request, cmd, id
+            case relPath = "rel_path"
+        }
     }
 
     struct Exchange {
