@@ -195,7 +195,7 @@ struct LifecycleUnitTests {
             [[ -e /var/lib/nixos-containers/h-delta/state/ready ]] && echo it ran long enough
             : --- failed
             life start epsilon; life start zeta
-            sleep 2
+            for i in {1..100}; do [[ $(life status) == *"epsilon failed"* ]] && break; sleep 0.2; done
             life status
             life journal zeta 50
             : --- unknown
@@ -232,10 +232,9 @@ struct LifecycleUnitTests {
         #expect(elsewhere.contains("is in the host's own network; it was ended at once"), "\(elsewhere)")
         #expect(elsewhere.contains("\ninactive"), "\(elsewhere)")
         let failed = part("failed")
-        #expect(
-            failed.contains("epsilon failed exit-code") || failed.contains("epsilon starting")
-                // (Seen between its start and its end: a script of the host's.)
-                || failed.contains("is in the host's own network; it was ended at once"), "\(failed)")
+        // (systemd starts the one again, as NixOS has it do, until it has had enough; and the other not.)
+        #expect(failed.contains("\nepsilon failed exit-code"), "\(failed)")
+        #expect(!failed.contains("refused"), "\(failed)")
         #expect(failed.contains("zeta failed exit-code 0") && failed.contains("going down"), "\(failed)")
         #expect(
             part("unknown").contains("there is no unit") || part("unknown").contains("refused:"),

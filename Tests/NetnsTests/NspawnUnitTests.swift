@@ -25,8 +25,15 @@ struct NspawnUnitTests {
             life stop beta
             cat $state/heard
             life status
-            : --- by itself
+            : --- now
             rm $state/ready $state/heard
+            life start beta; wait_for $state/ready
+            life stop beta now
+            sleep 2
+            grep -c done $state/heard
+            life status
+            : --- by itself
+            rm -f $state/ready $state/heard
             life start beta; wait_for $state/ready
             # (What is first in it, as the host counts: below the stub of a process 1.)
             kill $(pgrep -f '^/bin/bash /init')
@@ -41,6 +48,10 @@ struct NspawnUnitTests {
         #expect(
             part("slow").hasPrefix("done\ndone\nterm\ndone\n") && part("slow").contains("beta stopped - 0"),
             "\(part.whole)")
+        // (Whether it hears of its end before it is killed is a race, and no harm. It has no time.)
+        let now = part("now")
+        #expect(now.hasPrefix("done\ndone\n") && !now.contains("\n1\n"), "\(now)")
+        #expect(now.contains("beta stopped - 0"), "\(now)")
         #expect(part("by itself").contains("beta failed exit-code"), "\(part.whole)")
     }
 

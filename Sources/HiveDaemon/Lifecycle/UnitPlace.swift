@@ -18,16 +18,29 @@ struct UnitPlace {
         else {
             return "there is no network namespace \(agent.namespace) any more"
         }
-        // (That it is up may be said before its first process is.)
-        for _ in 0..<100 {
-            let shown = try systemd.show([agent.unit], ["ControlGroup", "ActiveState"]).first ?? [:]
-            guard ["active", "reloading", "activating"].contains(shown["ActiveState"]) else { return nil }
-            let processes = Self.processes(in: shown["ControlGroup"] ?? "")
-            let places = processes.map { (process: $0, place: NamespaceFile.of(process: $0)?.inode) }
-            if let stray = places.first(where: { $0.place == host.inode }) {
-                return "process \(stray.process) in it is in the host's own network"
+        // (That it is up may be said before its first process is. And one that ends at once is started again by systemd, in which case its
+        // processes may be those of a script of the host's: what matters is where it is when it is up.)
+        var suspected: String?
+        let end = ContinuousClock.now + .seconds(10)
+        while ContinuousClock.now < end {
+            let shown =
+                try systemd.show([agent.unit], ["ControlGroup", "ActiveState", "InvocationID"]).first ?? [:]
+            switch shown["ActiveState"] {
+            case "active", "reloading":
+                let processes = Self.processes(in: shown["ControlGroup"] ?? "")
+                let places = processes.map { (process: $0, place: NamespaceFile.of(process: $0)?.inode) }
+                if let stray = places.first(where: { $0.place == host.inode }) {
+                    // (Of one that has just ended nspawn itself is left. So it is looked at twice.)
+                    if suspected != nil, suspected == shown["InvocationID"] {
+                        return "process \(stray.process) in it is in the host's own network"
+                    }
+                    suspected = shown["InvocationID"]
+                } else if places.contains(where: { $0.place == wanted.inode }) {
+                    return nil
+                }
+            case "activating": break
+            default: return nil
             }
-            if places.contains(where: { $0.place == wanted.inode }) { return nil }
             usleep(20_000)
         }
         return "no process in it is seen to be in \(agent.namespace)"
