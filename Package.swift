@@ -80,7 +80,10 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "FuzzTests",
-            dependencies: ["HiveCore", "HiveNet", "HiveWatch", "HiveWire", "CNetlink", "CNftables"],
+            dependencies: [
+                "HiveCore", "HiveDaemon", "HiveNet", "HiveWatch", "HiveWeb", "HiveWire", "CNetlink",
+                "CNftables",
+            ],
             exclude: ["Entry.swift"], swiftSettings: settings),
         .testTarget(
             name: "NetnsTests", dependencies: ["HiveCore", "HiveNet", "HiveWire", "CNetlink"],
@@ -96,6 +99,9 @@ if Context.environment["HIVE_FUZZ"] != nil {
     package.targets.append(
         .target(
             name: "HiveFuzz",
-            dependencies: ["HiveCore", "HiveNet", "HiveWatch", "HiveWire", "CNetlink", "CNftables"],
+            dependencies: [
+                "HiveCore", "HiveDaemon", "HiveNet", "HiveWatch", "HiveWeb", "HiveWire", "CNetlink",
+                "CNftables",
+            ],
             path: "Tests/FuzzTests", exclude: ["CorpusTests.swift"], swiftSettings: settings))
 }
