@@ -91,7 +91,7 @@ struct StoreModel {
         let (id, agent) = (operation.id, operation.agent)
         switch operation.verb {
         case .ask:
-            if let known = known(open(agent).questions.map { ($0.id, $0.key) }, operation) {
+            if let known = known(operation) {
                 return outcome.id == known ? nil : "\(operation) made \(outcome), not \(known)"
             }
             guard let new = outcome.id, isNew(new) else {
@@ -102,7 +102,7 @@ struct StoreModel {
                 key: operation.key, asked: operation.now)
             loose[agent, default: []].insert(new)
         case .approval:
-            if let known = known(open(agent).approvals.map { ($0.id, $0.key) }, operation) {
+            if let known = known(operation) {
                 return outcome.id == known ? nil : "\(operation) made \(outcome), not \(known)"
             }
             guard let new = outcome.id, isNew(new) else {
@@ -142,13 +142,9 @@ struct StoreModel {
         let (id, agent) = (operation.id, operation.agent)
         switch operation.verb {
         case .ask:
-            let open = open(agent).questions
-            return open.count < limits.open
-                || operation.key != nil && open.contains { $0.key == operation.key }
+            return open(agent).questions.count < limits.open || known(operation) != nil
         case .approval:
-            let open = open(agent).approvals
-            return open.count < limits.open
-                || operation.key != nil && open.contains { $0.key == operation.key }
+            return open(agent).approvals.count < limits.open || known(operation) != nil
         case .withdraw: return loose[agent]?.contains(id) == true
         case .answer: return questions[id]?.state == .open
         case .decide: return approvals[id]?.state == .open
@@ -156,9 +152,16 @@ struct StoreModel {
         }
     }
 
-    private func known(_ open: [(id: Int, key: String?)], _ operation: StoreOperation) -> Int? {
+    /// What a key finds: what is open with it, or the last that says the same and is decided.
+    private func known(_ operation: StoreOperation) -> Int? {
         guard let key = operation.key else { return nil }
-        return open.first { $0.key == key }?.id
+        let ids = (loose[operation.agent] ?? []).sorted()
+        let all: [(id: Int, key: String?, text: String, isOpen: Bool)] =
+            operation.verb == .ask
+            ? ids.compactMap { questions[$0] }.map { ($0.id, $0.key, $0.text, $0.state == .open) }
+            : ids.compactMap { approvals[$0] }.map { ($0.id, $0.key, $0.text, $0.state == .open) }
+        let same = all.filter { $0.key == key }
+        return same.first(where: \.isOpen)?.id ?? same.last { $0.text == operation.text }?.id
     }
 
     private func open(_ agent: String) -> (questions: [Question], approvals: [Approval]) {

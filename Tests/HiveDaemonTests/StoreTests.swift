@@ -44,13 +44,18 @@ func sentence(_ body: () throws -> Void) -> String? {
         }
         #expect(store.auditTail(5).map(\.what) == ["answer 1 (alpha)", "deny 3 (alpha)"])
         #expect(store.auditTail(1).map(\.number) == [2])
-        // A closed key is free again.
+        // Who says the same again finds what was said to it; for something else the key is free again.
+        #expect(try store.ask(agent: "alpha", text: "May I?", key: "k", now: 16) == answered)
+        #expect(try store.requestApproval(agent: "alpha", text: "rm -r /", key: "k", now: 16) == decided)
         #expect(try store.ask(agent: "alpha", text: "And now?", key: "k", now: 16).id == 4)
         try store.withdraw(agent: "alpha", id: 1, now: 17)
         try store.withdraw(agent: "alpha", id: 4, now: 18)
+        // And so it is when the agent has done with it.
+        #expect(try store.ask(agent: "alpha", text: "May I?", key: "k", now: 18).id == 5)
+        try store.withdraw(agent: "alpha", id: 5, now: 18)
         #expect(store.looseEnds(agent: "alpha").questions.isEmpty)
-        #expect(store.closedQuestions.map(\.id) == [1, 4])
-        #expect(store.closedQuestions.map(\.state) == [.answered, .withdrawn])
+        #expect(store.closedQuestions.map(\.id) == [1, 4, 5])
+        #expect(store.closedQuestions.map(\.state) == [.answered, .withdrawn, .withdrawn])
         #expect(store.openQuestions.map(\.id) == [2])
         #expect(store.status(agent: "alpha")?.text == "at work")
         try store.setStatus(agent: "alpha", text: " \n", now: 19)

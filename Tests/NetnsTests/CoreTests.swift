@@ -172,6 +172,11 @@ struct CoreTests {
         try core.kill()
         let ends = try core.ask("alpha", ["cmd": "loose_ends"])["questions"] as? [[String: Any]] ?? []
         #expect(ends.map { $0["answer"] as? String } == ["you"] && ends.map { $0["id"] as? Int } == [id])
+        // Who had waited, and says it again, hears at once what it has missed.
+        let again = try core.agent("alpha")
+        #expect(try again.ask(["cmd": "ask", "text": "who?", "key": "k", "wait": true])["id"] as? Int == id)
+        let missed = try #require(try again.line(seconds: 10))
+        #expect(String(decoding: missed, as: UTF8.self).contains("\"text\":\"you\""))
         let rows = try core.operate(["cmd": "agent_status"])["agent_statuses"] as? [[String: Any]] ?? []
         #expect(rows[0]["status_text"] as? String == "busy")
         // A second one does not take the first one's place.
@@ -200,5 +205,68 @@ struct CoreTests {
         try half.send(Array("\"set_status\",\"text\":\"whole\"}\n".utf8))
         let answer = try #require(try half.line(seconds: 10))
         #expect(String(decoding: answer, as: UTF8.self).contains("\"ok\":true"))
+    }
+
+    /// A journal that is damaged where it was acknowledged is not passed over: it is said, and what to do.
+    @Test func aDamagedJournalIsSalvagedOnDemand() throws {
+        let core = try CoreLab()
+        for number in 0..<5 {
+            #expect(ok(try core.ask("alpha", ["cmd": "ask", "text": "number \(number)"])))
+        }
+        #expect(try core.stop().status == 0)
+        // One octet of the third.
+        let path = "\(Lab.state)/core/journal"
+        let mended = try core.lab.run(["sed", "-i", "s/number 2/number X/", path])
+        #expect(mended.status == 0)
+        for _ in 1...2 {
+            let refused = try CoreLab.start(core.lab).wait(seconds: 20)
+            #expect(refused.status == 65 && refused.stderr.contains("hived --salvage"), "\(refused)")
+        }
+        let salvaged = try core.lab.run([
+            CoreLab.program("hived"), "--config", Lab.configuration, "--state", Lab.state, "--salvage",
+        ])
+        #expect(salvaged.status == 0 && salvaged.stdout.contains("journal.damaged-1"), "\(salvaged)")
+        try core.kill()
+        let open = try core.operate(["cmd": "questions"])["questions"] as? [[String: Any]] ?? []
+        #expect(open.compactMap { $0["text"] as? String } == [0, 1, 3, 4].map { "number \($0)" })
+        // While it runs nobody salvages.
+        let busy = try core.lab.run([
+            CoreLab.program("hived"), "--config", Lab.configuration, "--state", Lab.state, "--salvage",
+        ])
+        #expect(busy.status != 0 && busy.stderr.contains("in use"), "\(busy)")
+    }
+
+    /// An agent that was made at run time goes with its network and its socket, whether a watcher runs or not.
+    @Test(arguments: [true, false]) func destroyed(isWatched: Bool) throws {
+        let core = try CoreLab()
+        let lab = core.lab
+        try lab.apply()
+        let watcher = isWatched ? try LabKeeper(lab) : nil
+        #expect(try core.hivectl("net", "add", "delta").status == 0)
+        wait(seconds: 20) { (try? core.agent("delta")) == nil }
+        #expect(ok(try core.ask("delta", ["cmd": "ask", "text": "why?"])))
+        #expect(try lab.connected() == ["alpha", "beta", "delta"])
+        for (name, words) in [
+            ("alpha", "cannot be changed here"), ("nobody", "there is no agent"),
+            ("../core", "there is no agent"),
+            ("", "there is no agent"),
+        ] {
+            let answer = try core.operate(["cmd": "destroy", "name": name])
+            #expect(!ok(answer) && error(answer).contains(words), "\(name): \(answer)")
+        }
+        #expect(!ok(try core.operate(["cmd": "destroy"])))
+        #expect(try lab.connected() == ["alpha", "beta", "delta"])
+
+        let destroyed = try core.operate(["cmd": "destroy", "name": "delta"])
+        #expect(ok(destroyed), "\(destroyed)")
+        #expect("\(destroyed["notes"] ?? "")".contains("The files of delta are kept"), "\(destroyed)")
+        #expect(try lab.connected() == ["alpha", "beta"])
+        #expect(try lab.host { access("/run/netns/hive-delta", F_OK) } != 0)
+        #expect(try lab.host { access("\(Lab.state)/agents.d/delta.json", F_OK) } != 0)
+        wait(seconds: 20) { (try? core.agent("delta")) != nil }
+        #expect(throws: LabError.self) { try core.agent("delta") }
+        #expect(try core.operate(["cmd": "list"])["agents"] as? [String] == ["alpha", "beta"])
+        #expect(!ok(try core.operate(["cmd": "destroy", "name": "delta"])))
+        if let watcher { #expect(try watcher.end().status == 0) }
     }
 }

@@ -12,6 +12,11 @@ extension Core {
                 now: Clock.now)
             reply.id = question.id
             if request.wait == true { wait(client, for: question.id) }
+            if let said = question.answer {
+                afterwards { [self] in
+                    notify(agent, AgentNotice(event: "answer", id: question.id, text: said))
+                }
+            }
             if question.id >= next { asked(.question, agent, "asks: \(quoted(question.text))") }
         case .requestApproval:
             let next = store.nextID
@@ -19,6 +24,11 @@ extension Core {
                 agent: agent, text: request.text ?? "", key: request.key, now: Clock.now)
             reply.id = approval.id
             if request.wait == true { wait(client, for: approval.id) }
+            if approval.state == .approved || approval.state == .denied {
+                afterwards { [self] in
+                    notify(agent, AgentNotice(event: approval.state.rawValue, id: approval.id))
+                }
+            }
             if approval.id >= next { asked(.approval, agent, "wants approval: \(quoted(approval.text))") }
         case .looseEnds:
             (reply.questions, reply.approvals) = store.looseEnds(agent: agent)

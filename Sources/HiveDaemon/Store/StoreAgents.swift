@@ -3,7 +3,8 @@ package import HiveWire
 /// What agents do. Each acts on its own things alone.
 extension Store {
     /// - Parameters:
-    ///   - key: a question of the agent's with this key that is open is found instead.
+    ///   - key: a question of the agent's with this key that is open is found instead; and so is one that is answered, if it has the same
+    ///     text and the agent has not done with it: whoever was interrupted while it waited says again what it said.
     ///   - now: seconds since 1970-01-01 UTC.
     package func ask(
         agent: String, text: String, options: [String] = [], key: String? = nil, now: Double
@@ -16,8 +17,12 @@ extension Store {
         for (index, option) in options.enumerated() {
             try StoreTexts.check(option, "option \(index + 1)", longest: AgentRequest.longestOption)
         }
-        let open = (state.agents[agent]?.questions.values).map { $0.filter { $0.state == .open } } ?? []
-        if let key, let known = open.first(where: { $0.key == key }) { return known }
+        let own = state.agents[agent]?.questions.values.sorted { $0.id < $1.id } ?? []
+        let open = own.filter { $0.state == .open }
+        if let key {
+            if let known = open.first(where: { $0.key == key }) { return known }
+            if let known = own.last(where: { $0.key == key && $0.text == text }) { return known }
+        }
         guard open.count < limits.open else { throw tooMany("questions") }
         try checkRoom(agent, for: Self.octets(text, options))
         let question = Question(id: nextID, agent: agent, text: text, options: options, key: key, asked: now)
@@ -30,8 +35,12 @@ extension Store {
         agent: String, text: String, key: String? = nil, now: Double
     ) throws(ServiceError) -> Approval {
         try check(text, key)
-        let open = (state.agents[agent]?.approvals.values).map { $0.filter { $0.state == .open } } ?? []
-        if let key, let known = open.first(where: { $0.key == key }) { return known }
+        let own = state.agents[agent]?.approvals.values.sorted { $0.id < $1.id } ?? []
+        let open = own.filter { $0.state == .open }
+        if let key {
+            if let known = open.first(where: { $0.key == key }) { return known }
+            if let known = own.last(where: { $0.key == key && $0.text == text }) { return known }
+        }
         guard open.count < limits.open else { throw tooMany("requests for approval") }
         try checkRoom(agent, for: Self.octets(text, []))
         let approval = Approval(id: nextID, agent: agent, text: text, key: key, asked: now)

@@ -34,7 +34,8 @@ public struct AgentRequest: Codable, Sendable, Equatable {
     /// With `ask`: answers that are offered. The operator may say something else.
     public var options: [String]?
     /// With `ask` and `request_approval`: chosen by the agent. While a question with this key is open, the same request finds it instead
-    /// of making another: so that somebody who does not know whether it was heard can say it again.
+    /// of making another; and when it is answered, the same text finds it until it is withdrawn. So somebody who does not know whether it
+    /// was heard, or who was interrupted while it waited, can say it again.
     public var key: String?
     /// With `ask`, `request_approval` and `loose_ends`: keep the connection, and tell there what comes.
     public var wait: Bool?
