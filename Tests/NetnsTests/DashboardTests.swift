@@ -36,6 +36,31 @@ struct DashboardTests {
         #expect(try lab.core.hivectl("question", "list").stdout.contains("May I") == false)
     }
 
+    /// As long as the page lets it be, in whatever script; and what is too long for the core is kept, and said.
+    @Test func longAnswers() throws {
+        let lab = try DashboardLab()
+        defer { lab.end() }
+        let (agent, id) = try lab.web.ask("alpha", "Tell me.")
+        let page = try lab.browser.open(DashboardLab.address)
+        try lab.find("#q\(id)", in: page)
+        try lab.see("document.readyState === 'complete'", in: page)
+        func write(_ count: Int) throws {
+            try lab.browser.run(
+                "document.querySelector('#q\(id) textarea').value = '語'.repeat(\(count))", in: page)
+            try lab.click("#q\(id) button.send", in: page)
+        }
+        try write(20_000)
+        try lab.see(
+            "document.querySelector('#q\(id)').innerText.includes('An answer has at most 32 KiB')", in: page)
+        #expect(
+            try lab.browser.run("document.querySelector('#q\(id) textarea').value.length", in: page) as? Int
+                == 20_000)
+        try write(10_000)
+        let line = try #require(try agent.line(seconds: 30))
+        let told = try JSONSerialization.jsonObject(with: Data(line)) as? [String: Any]
+        #expect(told?["text"] as? String == String(repeating: "語", count: 10_000))
+    }
+
     /// Somebody types while other things come and go.
     @Test func whatIsBeingWrittenStays() throws {
         let lab = try DashboardLab()

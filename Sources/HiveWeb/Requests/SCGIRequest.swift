@@ -5,8 +5,8 @@ struct SCGIRequest: Equatable, Sendable {
 
     /// Of the header block, in octets.
     static let mostHeaders = 64 << 10
-    /// Of the body, in octets.
-    static let mostBody = 64 << 10
+    /// Of the body, in octets: an answer of as many characters as the page lets one write, each of which may be nine octets in a form.
+    static let mostBody = 192 << 10
     /// As many octets of a body that is too long are read and forgotten: nginx hears nothing before it has sent all.
     static let mostForgotten = 2 << 20
 

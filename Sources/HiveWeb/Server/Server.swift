@@ -8,7 +8,7 @@ final class Server {
         var patience = Duration.seconds(10)
         /// For the core.
         var core = Duration.seconds(15)
-        var mostConnections = 1024
+        var mostConnections = 512
         var mostStreams = 256
         /// Between two signs of life on a stream.
         var pause = Duration.seconds(15)
