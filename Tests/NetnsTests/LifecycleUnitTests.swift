@@ -198,7 +198,7 @@ struct LifecycleUnitTests {
             for i in {1..100}; do [[ $(life status) == *"epsilon failed"* ]] && break; sleep 0.2; done
             life status
             life journal zeta 50
-            : --- unknown
+            : --- nothing there
             life start eta
             : --- stopped
             life stop epsilon; life stop zeta; life stop eta
@@ -237,8 +237,8 @@ struct LifecycleUnitTests {
         #expect(!failed.contains("refused"), "\(failed)")
         #expect(failed.contains("zeta failed exit-code 0") && failed.contains("going down"), "\(failed)")
         #expect(
-            part("unknown").contains("there is no unit") || part("unknown").contains("refused:"),
-            "\(part("unknown"))")
+            part("nothing there").hasPrefix("refused: Job for container@h-eta.service failed"),
+            "\(part("nothing there"))")
         #expect(part("literal").contains("|$HOME %n ${X}|"), "\(part("literal"))")
         let files = part("files")
         #expect(
