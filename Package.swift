@@ -32,7 +32,8 @@ let package = Package(
             name: "HiveWatch", dependencies: ["CNetlink", "HiveCore", "HiveGateway", "HiveNet", "HiveWire"],
             swiftSettings: settings),
         .target(
-            name: "HiveGateway", dependencies: ["HiveCore", "HiveNet", "HiveWire"], swiftSettings: settings),
+            name: "HiveGateway", dependencies: ["CLinux", "HiveCore", "HiveNet", "HiveWire"],
+            swiftSettings: settings),
         .target(name: "HiveCommand", swiftSettings: settings),
         .executableTarget(
             name: "hivectl",
@@ -51,7 +52,8 @@ let package = Package(
         .executableTarget(name: "hive-web", dependencies: ["HiveWeb"], swiftSettings: settings),
         .testTarget(name: "HiveNetTests", dependencies: ["HiveNet"], swiftSettings: settings),
         .testTarget(
-            name: "HiveCoreTests", dependencies: ["HiveCore", "HiveNet", "HiveWire"], swiftSettings: settings),
+            name: "HiveCoreTests", dependencies: ["CResolver", "HiveCore", "HiveNet", "HiveWire"],
+            swiftSettings: settings),
         .testTarget(
             name: "HiveWireTests", dependencies: ["CLinux", "HiveWire"], swiftSettings: settings),
         .testTarget(
@@ -68,7 +70,8 @@ let package = Package(
         .executableTarget(
             name: "LifecycleDriver", dependencies: ["HiveCore", "HiveDaemon", "HiveWatch", "HiveWire"],
             path: "Tests/LifecycleDriver", swiftSettings: settings),
-        .testTarget(name: "HiveWebTests", dependencies: ["HiveWeb", "HiveWire"], swiftSettings: settings),
+        .testTarget(
+            name: "HiveWebTests", dependencies: ["CLinux", "HiveWeb", "HiveWire"], swiftSettings: settings),
         .testTarget(
             name: "HiveCommandTests", dependencies: ["HiveCommand", "hivectl"], exclude: ["Help"],
             swiftSettings: settings),
@@ -76,7 +79,7 @@ let package = Package(
             name: "HiveGatewayTests", dependencies: ["HiveCore", "HiveGateway", "HiveNet", "HiveWire"],
             swiftSettings: settings),
         .testTarget(
-            name: "HiveWatchTests", dependencies: ["HiveCore", "HiveNet", "HiveWatch", "HiveWire"],
+            name: "HiveWatchTests", dependencies: ["CLinux", "HiveCore", "HiveNet", "HiveWatch", "HiveWire"],
             swiftSettings: settings),
         .testTarget(
             name: "FuzzTests",

@@ -1,3 +1,4 @@
+import CResolver
 import Glibc
 import Synchronization
 import Testing

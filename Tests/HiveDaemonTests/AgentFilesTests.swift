@@ -71,6 +71,8 @@ final class StatePlace: Sendable {
         ("", "is empty"), ("a\0b", "NUL"), ("/etc/shadow", "is absolute"), ("..", "has \"..\" in it"),
         ("../secret", "has \"..\" in it"), ("a/../../secret", "has \"..\" in it"),
         ("a/..", "has \"..\" in it"),
+        // (To a String these slashes are other characters: an accent follows them.)
+        ("/\u{301}etc", "is absolute"), ("a/../\u{301}b", "has \"..\" in it"),
         (String(repeating: "a/", count: 3000), "at most 4096 octets"),
         (String(repeating: "a", count: 300), "too long"),
         ("nothing", "there is no file \"nothing\""), ("plain/x", "there is no file"), ("a", "is a directory"),

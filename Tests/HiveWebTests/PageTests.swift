@@ -49,6 +49,21 @@ import Testing
                 String(repeating: "&lt;", count: 16 << 10)))
     }
 
+    /// What is not all there says so; and nobody approves what cannot be seen.
+    @Test func whatIsCutSaysIt() {
+        for isCut in [true, false] {
+            var shown = overview("words")
+            shown.questions[0].isCut = isCut
+            shown.approvals[0].isCut = isCut
+            let text = String(
+                decoding: DashboardPage(overview: shown, viewer: viewer, deed: nil).html.bytes, as: UTF8.self)
+            #expect(text.contains("hivectl question list") == isCut)
+            #expect(text.contains("hivectl approval list") == isCut)
+            #expect(text.contains("/approve/2") != isCut)
+            #expect(text.contains("/deny/2") && text.contains("/answer-question/1"))
+        }
+    }
+
     /// The policy forbids styles and scripts within the page, and no page names a port.
     @Test func pagesAreWithinTheirPolicy() {
         for page in [dashboard("x"), agent("x")] {

@@ -131,4 +131,53 @@ struct WebLoadTests {
                 ends.compactMap { $0["answer"] as? String }.sorted() == ["to \(name) 1", "to \(name) 2"])
         }
     }
+
+    /// Agents that together say as much as they may, in what takes the most room on a page: it is shown, cut, and what others ask whole.
+    @Test func textsThatWouldFillThePage() throws {
+        let names = (0..<8).map { "crowd\($0)" }
+        let lab = try WebLab(agents: names)
+        defer { lab.end() }
+        let crowd = Crowd(lab.lab)
+        let members = Array(try crowd.join(names.map(CoreLab.socket)))
+        let text = String(repeating: "\\u0001", count: 8_000) + "x"
+        for number in 1...30 {
+            for member in members { member.send("{\"cmd\":\"ask\",\"text\":\"\(text)\"}\n") }
+            #expect(crowd.listen { members.allSatisfy { $0.lines.count == number } })
+        }
+        #expect(members.allSatisfy { $0.lines.allSatisfy { $0.contains("\"ok\":true") } })
+        let (_, id) = try lab.ask("alpha", "Is this seen?")
+        let (_, approval) = try lab.request(
+            "beta", ["cmd": "request_approval", "text": "Say \(String(repeating: "no ", count: 100))"])
+        func page(_ path: String, _ words: String...) throws {
+            let address = "\(WebLab.address)\(path)"
+            let got = try lab.lab.run([
+                "curl", "-sS", "-m", "60", "-o", "/run/lab/page", "-w", "%{http_code}", address,
+            ])
+            #expect(got.stdout == "200", "\(path): \(got)")
+            for word in words {
+                #expect(
+                    try lab.lab.run(["grep", "-qF", "--", word, "/run/lab/page"]).status == 0,
+                    "\(path): \(word)")
+            }
+        }
+        for _ in 1...2 {
+            try page("/", "Is this seen?", "/approve/\(approval)", "hivectl question list", "</html>")
+            try page("/agents/crowd7", "</html>")
+            try page("/agents/alpha", "Is this seen?")
+            try page("/api/state", "Is this seen?")
+        }
+        // (The unit's MemoryMax is 192 MiB.)
+        let memory = try Self.memory(of: lab.process.pid)
+        #expect(memory < 160 << 20, "\(memory >> 20) MiB")
+        #expect(try lab.isOpen(id))
+    }
+
+    private static func memory(of process: pid_t) throws -> Int {
+        let status = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
+        guard let size = line.split(separator: " ").compactMap({ Int($0) }).first else {
+            throw LabError("the memory of \(process): \(status)")
+        }
+        return size << 10
+    }
 }

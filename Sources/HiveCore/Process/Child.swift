@@ -1,3 +1,4 @@
+internal import CResolver
 internal import Glibc
 internal import HiveWire
 

@@ -1,3 +1,4 @@
+internal import CResolver
 internal import HiveNet
 
 #if canImport(Glibc)

@@ -1,3 +1,4 @@
+internal import CResolver
 internal import Glibc
 
 /// Asks a core daemon which agents there are. It never sends anything but the two requests of `Request`.

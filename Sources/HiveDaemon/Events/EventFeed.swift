@@ -26,7 +26,8 @@ struct EventFeed {
     /// Those after an event; where some of them are not known any more, `reset` comes first.
     mutating func since(_ id: UInt64) -> [CoreEvent] {
         let newer = events.filter { $0.id > id }
-        let isKnown = events.contains { $0.id == id } || id + 1 == newer.first?.id || id + 1 == next
+        // (Any number may be asked for, and the greatest has none after it.)
+        let isKnown = events.contains { $0.id == id } || id &+ 1 == newer.first?.id || id &+ 1 == next
         guard !isKnown else { return newer }
         let reset = CoreEvent(
             id: newer.first.map { $0.id - 1 } ?? next - 1, time: Clock.now, kind: .reset, agent: nil,

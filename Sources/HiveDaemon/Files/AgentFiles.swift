@@ -104,17 +104,20 @@ package struct AgentFiles: Sendable {
 
     /// Sentences for people. (That nothing gets past `openat2` does not depend on them.)
     static func check(_ path: String) throws(ServiceError) {
+        // In octets, as the kernel reads it: to a String, "/" with an accent that follows it is another character.
+        let octets = path.utf8
         let problem: String
         if path.isEmpty {
             problem = "the path of a file is empty"
-        } else if path.utf8.contains(0) {
+        } else if octets.contains(0) {
             problem = "the path of a file may have no NUL in it"
-        } else if path.utf8.count > longestPath {
+        } else if octets.count > longestPath {
             problem = "the path of a file may have at most \(longestPath) octets"
-        } else if path.hasPrefix("/") {
+        } else if octets.first == UInt8(ascii: "/") {
             problem =
                 "the path \(quoted(path)) is absolute, but must be relative to the agent's state directory"
-        } else if path.split(separator: "/").contains("..") {
+        } else if octets.split(separator: UInt8(ascii: "/")).contains(where: { $0.elementsEqual("..".utf8) })
+        {
             problem = "the path \(quoted(path)) has \"..\" in it"
         } else {
             return

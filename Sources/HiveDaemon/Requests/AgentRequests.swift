@@ -44,6 +44,11 @@ extension Core {
             try store.withdraw(agent: agent, id: id, now: Clock.now)
             rowChanged(agent)
             afterwards { [self] in
+                // (Nobody waits for it any more. Or who asks and withdraws for days waits for more and more.)
+                for client in server.clients.values where client.role == .agent(agent) {
+                    _ = hears(client, id)
+                }
+                server.watch()
                 emit(.question, agent: agent, "has withdrawn \(id), or has done with it")
             }
         }

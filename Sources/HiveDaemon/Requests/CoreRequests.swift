@@ -15,8 +15,12 @@ extension Core {
                 answer(client, reply)
             }
             return
-        case .questions: reply.questions = store.openQuestions + store.closedQuestions
-        case .approvals: reply.approvals = store.openApprovals + store.closedApprovals
+        case .questions:
+            reply.questions =
+                Fitting.open.fit(store.openQuestions) + Fitting.closed.fit(store.closedQuestions)
+        case .approvals:
+            reply.approvals =
+                Fitting.open.fit(store.openApprovals) + Fitting.closed.fit(store.closedApprovals)
         case .answerQuestion: try answerQuestion(request.id, request.text, who: who)
         case .approve: try decide(request.id, true, who: who)
         case .deny: try decide(request.id, false, who: who)
@@ -77,10 +81,13 @@ extension Core {
         answer(client, reply)
     }
 
+    /// Begins what the audit calls the web process. (An operator is `uid N`.)
+    static let web = "web"
+
     /// As the web process says: it may be wrong, and what it says it can be is bounded.
     private static func who(_ user: String?) -> String {
-        guard let user, !user.isEmpty else { return "web" }
-        return "web (\(quoted(String(user.prefix(64)))))"
+        guard let user, !user.isEmpty else { return web }
+        return "\(web) (\(quoted(String(user.prefix(64)))))"
     }
 
     private func work<Value: Sendable>(

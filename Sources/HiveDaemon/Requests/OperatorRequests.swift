@@ -115,7 +115,9 @@ extension Core {
         }
     }
 
+    /// (A web process that is taken over must not push out what others have done by what it is refused.)
     func refused(_ what: String, who: String, _ error: any Error) throws {
+        guard !who.hasPrefix(Self.web) || refusals.take(.now) == nil else { return }
         try store.audit(who: who, what: what, result: Self.sentence(error), now: Clock.now)
     }
 

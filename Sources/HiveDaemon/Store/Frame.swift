@@ -123,10 +123,9 @@ struct FrameScan: Equatable {
                 return
             }
             guard let found, let frame = found.frame, follows(found, frame) else {
-                let next = (frames.last?.sequence ?? 0) + 1
                 if frames.isEmpty {
                     end = .beginning
-                } else if let later = Self.later(bytes, from: offset, than: next) {
+                } else if let later = Self.later(bytes, from: offset, than: frames.last?.sequence ?? 0) {
                     end = .middle(offset, later: later)
                 } else {
                     end = .tail(offset)
@@ -140,12 +139,12 @@ struct FrameScan: Equatable {
 
     private func follows(_ found: Frame.Found, _ frame: Frame) -> Bool {
         guard let last = frames.last else { return frame.kind == .snapshot }
-        return frame.kind == .records && frame.sequence == last.sequence + 1
+        return frame.kind == .records && frame.sequence > last.sequence && frame.sequence - last.sequence == 1
             && found.previous == last.checksum
     }
 
-    private static func later(_ bytes: UnsafeRawBufferPointer, from: Int, than next: UInt64) -> Int? {
-        every(bytes, from: from) { $0.sequence >= next }
+    private static func later(_ bytes: UnsafeRawBufferPointer, from: Int, than last: UInt64) -> Int? {
+        every(bytes, from: from) { $0.sequence > last }
     }
 
     private static func every(

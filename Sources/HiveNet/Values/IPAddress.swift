@@ -1,3 +1,5 @@
+internal import CNetlink
+
 #if canImport(Glibc)
     internal import Glibc
 #endif

@@ -33,6 +33,7 @@ struct LooseEndRows {
 
     private func put(_ html: inout HTML, _ question: Question) {
         row(&html, id: "q\(question.id)", question.agent, "asks", question.text, question.asked) { html in
+            if question.isCut == true { cut(&html, "hivectl question list") }
             let action = Action.answer(question.id)
             html.put(.form, .class("answer"), .is(.method, "post"), .action(.act(action))) { html in
                 hidden(&html, action)
@@ -64,11 +65,13 @@ struct LooseEndRows {
         row(
             &html, id: "p\(approval.id)", approval.agent, "wants your approval", approval.text, approval.asked
         ) { html in
+            if approval.isCut == true { cut(&html, "hivectl approval list") }
             html.put(.div, .class("decide")) { html in
+                // (Nobody approves what cannot be seen.)
                 for (action, word, style) in [
                     (Action.approve(approval.id), "Approve", "primary"),
                     (.deny(approval.id), "Deny", "plain"),
-                ] {
+                ] where approval.isCut != true || word == "Deny" {
                     html.put(.form, .is(.method, "post"), .action(.act(action))) { html in
                         hidden(&html, action)
                         html.put(
@@ -78,6 +81,13 @@ struct LooseEndRows {
                     }
                 }
             }
+        }
+    }
+
+    private func cut(_ html: inout HTML, _ command: String) {
+        html.put(.p, .class("trouble")) { html in
+            html.text("Too much is open for all of this to be shown. All of it: ")
+            html.put(.code, text: command)
         }
     }
 

@@ -5,7 +5,7 @@ public struct Question: Codable, Sendable, Equatable {
     /// Of questions and approvals together, from 1; never used twice.
     public let id: Int
     public let agent: String
-    public let text: String
+    public var text: String
     /// Answers that the agent offers; none: it asks for any.
     public var options: [String]
     /// The agent's own name for it.
@@ -16,6 +16,8 @@ public struct Question: Codable, Sendable, Equatable {
     public var answer: String?
     /// When it was answered or withdrawn.
     public var closed: Double?
+    /// Not all of it is here, as only the web process is told: there is too much for it.
+    public var isCut: Bool?
 
     public init(
         id: Int, agent: String, text: String, options: [String] = [], key: String? = nil, asked: Double
@@ -37,12 +39,14 @@ public struct Approval: Codable, Sendable, Equatable {
     public let id: Int
     public let agent: String
     /// What would be approved, in the agent's words.
-    public let text: String
+    public var text: String
     public var key: String?
     public let asked: Double
     public var state: State
     /// When it was decided or withdrawn.
     public var closed: Double?
+    /// As of a question.
+    public var isCut: Bool?
 
     public init(id: Int, agent: String, text: String, key: String? = nil, asked: Double) {
         self.id = id
