@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import HiveWire
 import Testing
 
 /// hived, hive-web and nginx as systemd runs them by their units, with an agent in a real container.
@@ -14,6 +15,11 @@ struct CoreUnitTests {
           agents: { alpha: { container: { nspawn: "/srv/alpha", command: ["/init"], bindReadOnly: ["/usr"] } }, beta: {} } }
         """
 
+    /// All that an operator can say, and the web process.
+    private static let verbs = (OperatorVerb.allCases.map(\.rawValue) + CoreVerb.allCases.map(\.rawValue))
+        .joined(
+            separator: " ")
+
     /// The agent: says what an operator would, tries the others' sockets, and then asks and waits.
     private static let agent = """
         #!/usr/bin/python3
@@ -22,8 +28,12 @@ struct CoreUnitTests {
             s = socket.socket(socket.AF_UNIX); s.settimeout(60); s.connect(path); return s, s.makefile()
         tries = open("/state/tries", "w")
         s, lines = connect("/run/hive/agent/agent.sock")
-        for line in ('{"cmd":"approve","id":1}', '{"cmd":"answer","id":1,"text":"x"}', '{"request":"Lifecycle","name":"beta","verb":"stop"}'):
-            s.sendall(line.encode() + b"\\n"); print("said", json.loads(lines.readline())["ok"], file=tries)
+        for verb in "\(verbs)".split():
+            for key in ("cmd", "request"):
+                request = {key: verb, "id": 1, "text": "x", "name": "beta", "agent": "beta", "verb": "stop", "paused": True,
+                    "rel_path": "plain", "scope": {"agent_names": ["beta"]}}
+                s.sendall(json.dumps(request).encode() + b"\\n")
+                print("said", json.loads(lines.readline())["ok"], file=tries)
         for path in ("/run/hive/host.sock", "/run/hive/core.sock", "/run/hive/net.sock", "/run/hive/agents/beta/agent.sock",
                 "/run/hive/agent/../host.sock", "/proc/1/root/run/hive/host.sock"):
             try: connect(path); print("REACHED", path, file=tries)
@@ -151,7 +161,9 @@ struct CoreUnitTests {
             part("answered").hasPrefix("303") && part("answered").contains("\"text\":\"Yes & no\""),
             "\(part("answered"))")
         #expect(
-            part("tries") == Array(repeating: "said False", count: 3).joined(separator: "\n") + "\n"
+            part("tries")
+                == Array(repeating: "said False", count: 2 * Self.verbs.split(separator: " ").count).joined(
+                    separator: "\n") + "\n"
                 + Array(repeating: "none", count: 6).joined(separator: "\n"), "\(part("tries"))")
         let operators = part("operators")
         #expect(operators.contains("journal 0") && operators.contains("said False\n404\n404"), "\(operators)")
