@@ -54,12 +54,12 @@ extension Core {
             }
         case .networkState: return networkState(client)
         case .events:
-            let missed = request.after.map { feed.since($0) } ?? []
             answer(client, reply)
             afterwards { [self] in
                 client.isLast = true
                 client.stream = .events
-                for event in missed {
+                // (Only now: what others did in this turn was told to whoever followed then.)
+                for event in request.after.map({ feed.since($0) }) ?? [] {
                     if let line = try? JSONLine.encode(event) { client.tell(line) }
                 }
                 server.settle(client)
