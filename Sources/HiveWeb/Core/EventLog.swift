@@ -7,6 +7,8 @@ struct EventLog {
     static let longestSentence = 1000
 
     private var events: [CoreEvent] = []
+    /// As all streams get them: what is told to many is put into words once.
+    private var words: [[UInt8]] = []
     /// How many there were in all. A reader's place is a number of these.
     private(set) var count = 0
     /// Nil, too, after one that has no number (0).
@@ -19,10 +21,14 @@ struct EventLog {
         }
         if event.agent.map(AgentName.isValid) == false { event.agent = nil }
         // What came before says nothing any more: who knows no later event has missed something.
-        if event.kind == .reset { events = [] }
+        if event.kind == .reset { (events, words) = ([], []) }
         events.append(event)
+        words.append(EventStream.encode(event))
         count += 1
-        if events.count > Self.most { events.removeFirst() }
+        if events.count > Self.most {
+            events.removeFirst()
+            words.removeFirst()
+        }
     }
 
     /// Where somebody goes on who has heard of this event last. Nil: nobody knows what was missed.
@@ -31,8 +37,8 @@ struct EventLog {
     }
 
     /// What comes at a place and after it. Nil: it is not remembered any more.
-    func events(from place: Int) -> ArraySlice<CoreEvent>? {
+    func words(from place: Int) -> ArraySlice<[UInt8]>? {
         let first = count - events.count
-        return place >= first && place <= count ? events[(place - first)...] : nil
+        return place >= first && place <= count ? words[(place - first)...] : nil
     }
 }

@@ -101,8 +101,8 @@ struct EventStream {
             bytes += Self.missed(log)
             hasMissed = false
         }
-        if let events = log.events(from: place) {
-            bytes += events.flatMap(Self.encode)
+        if let words = log.words(from: place) {
+            for event in words { bytes += event }
         } else {
             bytes += Self.missed(log)
         }
