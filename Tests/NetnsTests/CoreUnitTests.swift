@@ -132,6 +132,15 @@ struct CoreUnitTests {
                 hivectl agent list
                 page /agents/alpha | grep -o 'Yes &amp; no' | head -n 1
                 hivectl agent stop alpha --now; echo "stop $?"
+                : --- destroyed
+                make_root /srv/theta <<<$'#!/bin/sh\\nexec sleep 1000'
+                mkdir -p /var/lib/hive/agents.d
+                echo '{ container: { nspawn: "/srv/theta", command: ["/init"], bindReadOnly: ["/usr"] } }' >/var/lib/hive/agents.d/theta.json
+                for i in {1..100}; do hivectl agent start theta 2>/dev/null && break; sleep 0.1; done
+                systemctl is-active hive-agent-theta; ip netns pids hive-theta | wc -l
+                echo '{"cmd":"destroy","name":"theta"}' | python3 -c 'import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect("/run/hive/host.sock"); s.sendall(sys.stdin.buffer.read()); print(s.makefile().readline())'
+                systemctl is-active hive-agent-theta
+                ls /run/netns /var/lib/hive/agents.d; ls /srv/theta/init
                 : --- end
                 journalctl -b -u hived -u hive-web -u hive-agent-alpha --no-pager
                 """)
@@ -172,6 +181,15 @@ struct CoreUnitTests {
             restarted.contains("running") && restarted.contains("Yes &amp; no")
                 && restarted.contains("stop 0"),
             "\(restarted)")
+        // An agent made at run time, and destroyed while it runs: its files stay.
+        let destroyed = part("destroyed")
+        #expect(destroyed.hasPrefix("active\n") && !destroyed.hasPrefix("active\n0"), "\(destroyed)")
+        for words in [
+            "\"ok\":true", "The files of theta are kept", "\ninactive\n", "/srv/theta/init",
+        ] {
+            #expect(destroyed.contains(words), "\(destroyed)")
+        }
+        #expect(!destroyed.contains("hive-theta\n") && !destroyed.contains("\ntheta.json"), "\(destroyed)")
     }
 
     /// What somebody does who has taken the web process over: whatever there is to do, and what the core is told.
