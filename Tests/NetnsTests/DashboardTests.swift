@@ -172,7 +172,11 @@ struct DashboardTests {
         #expect(try open())
 
         let page = try lab.browser.open(DashboardLab.address + "/agents/alpha")
-        try lab.click("#own summary", in: page)
+        try lab.find("#own", in: page)
+        try lab.see("document.readyState === 'complete'", in: page)
+        // (Its frame is loaded when it is seen.)
+        try lab.browser.run(
+            "const own = document.getElementById('own'); own.open = true; own.scrollIntoView(); 0", in: page)
         let framed = try Thief.report(lab)
         _ = try lab.browser.open(DashboardLab.address + "/agent/alpha/")
         let alone = try Thief.report(lab)
