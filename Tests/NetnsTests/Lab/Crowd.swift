@@ -68,8 +68,15 @@ final class Crowd {
     func listen(seconds: Double = 30, until isSo: () -> Bool) -> Bool {
         let deadline = ContinuousClock.now + .milliseconds(Int(seconds * 1000))
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
-        while !isSo() {
-            guard .now < deadline else { return false }
+        // (Looking through all that has come may take longer than what comes meanwhile: most of the time is for reading.)
+        var due = ContinuousClock.now
+        while true {
+            let now = ContinuousClock.now
+            if now >= due {
+                if isSo() { return true }
+                guard now < deadline else { return false }
+                due = .now + max(now.duration(to: .now) * 4, .milliseconds(5))
+            }
             let open = members.filter { !$0.isOver }
             var polled = open.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
             guard poll(&polled, nfds_t(polled.count), 50) > 0 else { continue }
