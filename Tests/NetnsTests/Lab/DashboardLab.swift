@@ -39,7 +39,7 @@ final class DashboardLab {
         NetnsTests.wait(seconds: seconds) { !isSo() }
         guard isSo() else {
             let shown = try browser.run("document.body.innerText", in: page) as? String ?? ""
-            throw LabError("not seen: \(condition) in: \(shown)")
+            throw LabError("not seen: \(condition) in: \(shown)\n\(gateway.log)")
         }
     }
 
@@ -62,6 +62,9 @@ final class DashboardLab {
     /// The mouse, at the middle of an element that is there.
     func click(_ selector: String, in page: Browser.Page) throws {
         try find(selector, in: page)
+        // What has not been painted yet swallows clicks, and what still gets its style moves away from under them.
+        try see(
+            "document.readyState === 'complete' && performance.getEntriesByType('paint').length > 0", in: page)
         let place =
             try browser.run(
                 """
