@@ -64,7 +64,8 @@ final class DashboardLab {
         try find(selector, in: page)
         // What has not been painted yet swallows clicks, and what still gets its style moves away from under them.
         try see(
-            "document.readyState === 'complete' && performance.getEntriesByType('paint').length > 0", in: page)
+            "document.readyState === 'complete' && performance.getEntriesByType('paint').length > 0", in: page
+        )
         let place =
             try browser.run(
                 """
