@@ -188,12 +188,13 @@ public final class Daemon {
     private func step() -> Bool {
         let deadlines = [server.deadline, core.deadline, reloadDue, watchdogDue].compactMap(\.self)
         let deadline = server.hasMore ? ContinuousClock.now : deadlines.min()
-        for (number, events) in poller.wait(until: deadline) {
+        var isToEnd = false
+        poller.wait(until: deadline) { number, events in
+            guard !isToEnd else { return }
             switch number {
             case signals.descriptor:
                 while let signal = signals.next() {
-                    guard signal == SIGHUP else { return false }
-                    reloadDue = .now
+                    if signal == SIGHUP { reloadDue = .now } else { isToEnd = true }
                 }
             case files.descriptor:
                 // Editors write more than once.
@@ -203,6 +204,7 @@ public final class Daemon {
             default: _ = server.serve(number, events)
             }
         }
+        guard !isToEnd else { return false }
         for (client, line) in server.takeRequests() { core.handle(client, line) }
         core.commit()
         guard core.store.trouble == nil else { return false }

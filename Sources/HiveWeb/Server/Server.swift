@@ -54,7 +54,7 @@ final class Server {
             feed.tick(now)
             sample(now)
             if let end, connections.isEmpty || now >= end { return }
-            for (number, events) in poller.wait(until: deadline) { handle(number, events) }
+            poller.wait(until: deadline) { number, events in handle(number, events) }
             pass(.now)
         }
     }

@@ -14,6 +14,8 @@ package final class Poller {
 
     private let descriptor: Int32
     private var interests: [Int32: Interest] = [:]
+    /// Since `wait` began to tell. (Between two waits it holds what is of no interest any more: at most one of each number.)
+    private var removed: Set<Int32> = []
     private var found = [hive_event](repeating: hive_event(), count: 256)
 
     package init() throws(ServiceError) {
@@ -37,13 +39,21 @@ package final class Poller {
 
     package func remove(_ number: Int32) {
         guard interests.removeValue(forKey: number) != nil else { return }
+        removed.insert(number)
         _ = hive_epoll_set(descriptor, EPOLL_CTL_DEL, number, 0, 0)
     }
 
-    /// Until something happens, or the time has come.
-    /// - Parameter deadline: nil: whenever.
-    /// - Returns: at most 256 descriptors, each with what has happened to it; none when the time has come.
-    package func wait(until deadline: ContinuousClock.Instant?) -> [(number: Int32, events: Interest)] {
+    /// Waits until something happens, or the time has come, and tells of it.
+    ///
+    /// What is told first may end what was to be told of next, and its number may be somebody else's by then: nothing is told of a number
+    /// that was removed meanwhile. (An agent that had gone took the next one's connection with it.)
+    ///
+    /// - Parameters:
+    ///   - deadline: nil: whenever.
+    ///   - body: told of at most 256 descriptors, each with what has happened to it; of none when the time has come.
+    package func wait(
+        until deadline: ContinuousClock.Instant?, _ body: (_ number: Int32, _ events: Interest) -> Void
+    ) {
         var milliseconds: Int32 = -1
         if let deadline {
             let left = (deadline - .now) / .milliseconds(1)
@@ -53,9 +63,13 @@ package final class Poller {
         let count = found.withUnsafeMutableBufferPointer { found in
             found.baseAddress.map { hive_epoll_wait(descriptor, $0, Int32(found.count), milliseconds) } ?? 0
         }
-        guard count > 0 else { return [] }
-        return found[..<Int(count)].map {
-            (Int32(bitPattern: UInt32(truncatingIfNeeded: $0.key)), Interest(rawValue: $0.events))
+        guard count > 0 else { return }
+        removed.removeAll(keepingCapacity: true)
+        for index in 0..<Int(count) {
+            let event = found[index]
+            let number = Int32(bitPattern: UInt32(truncatingIfNeeded: event.key))
+            guard !removed.contains(number) else { continue }
+            body(number, Interest(rawValue: event.events))
         }
     }
 }
