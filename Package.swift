@@ -16,6 +16,8 @@ let package = Package(
         .executable(name: "hivectl", targets: ["hivectl"]),
         .executable(name: "hived", targets: ["hived"]),
         .executable(name: "hive-web", targets: ["hive-web"]),
+        .executable(name: "hive-cni", targets: ["hive-cni"]),
+        .executable(name: "hive-netavark", targets: ["hive-netavark"]),
     ],
     targets: [
         .systemLibrary(name: "CNetlink", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
@@ -27,7 +29,7 @@ let package = Package(
         .target(name: "HiveWire", dependencies: ["CLinux"], swiftSettings: settings),
         .target(name: "HiveNet", dependencies: ["CNetlink", "CNftables"], swiftSettings: settings),
         .target(
-            name: "HiveCore", dependencies: ["HiveNet", "HiveWire", "CResolver"], swiftSettings: settings),
+            name: "HiveCore", dependencies: ["CLinux", "HiveNet", "HiveWire", "CResolver"], swiftSettings: settings),
         .target(
             name: "HiveWatch", dependencies: ["CNetlink", "HiveCore", "HiveGateway", "HiveNet", "HiveWire"],
             swiftSettings: settings),
@@ -35,6 +37,12 @@ let package = Package(
             name: "HiveGateway", dependencies: ["CLinux", "HiveCore", "HiveNet", "HiveWire"],
             swiftSettings: settings),
         .target(name: "HiveCommand", swiftSettings: settings),
+        // What container runtimes call.
+        .target(
+            name: "HiveRuntime", dependencies: ["CLinux", "HiveCore", "HiveNet", "HiveWatch", "HiveWire"],
+            swiftSettings: settings),
+        .executableTarget(name: "hive-cni", dependencies: ["HiveRuntime"], swiftSettings: settings),
+        .executableTarget(name: "hive-netavark", dependencies: ["HiveRuntime"], swiftSettings: settings),
         .executableTarget(
             name: "hivectl",
             dependencies: ["HiveCommand", "HiveCore", "HiveGateway", "HiveNet", "HiveWatch", "HiveWire"],
@@ -77,6 +85,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "HiveGatewayTests", dependencies: ["HiveCore", "HiveGateway", "HiveNet", "HiveWire"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "HiveRuntimeTests", dependencies: ["HiveCore", "HiveNet", "HiveRuntime", "HiveWire"],
             swiftSettings: settings),
         .testTarget(
             name: "HiveWatchTests", dependencies: ["CLinux", "HiveCore", "HiveNet", "HiveWatch", "HiveWire"],

@@ -19,12 +19,14 @@ public struct AgentSettings: Equatable, Sendable {
     public var parent: String?
     /// The agent's own files, an absolute path of the host. Nil: `StateDirectory.state(of:)`.
     public var state: String?
+    /// The container runtime that asked for it. Nil: no runtime did. Never in `hive.json`.
+    public var attachment: Attachment?
 
     public init(
         webPort: UInt16? = nil, webSocket: String? = nil, egress: Egress = .none,
         address4: IPv4Address? = nil, address6: IPv6Address? = nil,
         namespace: NetworkSpec.Namespace = .own, container: ContainerSettings? = nil,
-        parent: String? = nil, state: String? = nil
+        parent: String? = nil, state: String? = nil, attachment: Attachment? = nil
     ) {
         self.webPort = webPort
         self.webSocket = webSocket
@@ -35,11 +37,14 @@ public struct AgentSettings: Equatable, Sendable {
         self.container = container
         self.parent = parent
         self.state = state
+        self.attachment = attachment
     }
 
     static let keys = [
         "web", "egress", "address4", "address6", "namespace", "container", "parent", "state",
     ]
+    /// What files of `agents.d` have besides.
+    static let keysOfFiles = keys + ["attachment"]
 
     /// In bytes. Somewhat above any path that a container manager makes.
     static let maximumPathLength = 150
@@ -73,6 +78,9 @@ public struct AgentSettings: Equatable, Sendable {
         state = try object.string("state", "the path of a directory")
         if let state, let objection = ContainerSettings.objection(to: state) {
             throw object.error("state", "is \(quoted(state)), \(objection)")
+        }
+        attachment = try object.object("attachment", knowing: Attachment.keys).map {
+            inner throws(HiveError) in try Attachment(inner)
         }
     }
 
@@ -125,6 +133,7 @@ public struct AgentSettings: Equatable, Sendable {
         if let container { members.append("\"container\": \(container.json)") }
         if let parent { members.append("\"parent\": \(JSONNode.string(parent))") }
         if let state { members.append("\"state\": \(JSONNode.string(state))") }
+        if let attachment { members.append("\"attachment\": \(attachment.json)") }
         return members.isEmpty ? "{}\n" : "{\n  " + members.joined(separator: ",\n  ") + "\n}\n"
     }
 }
@@ -167,7 +176,7 @@ struct Declaration: Sendable {
     init(name: String, text: [UInt8], file: String) throws(HiveError) {
         let root = try JSONParser.parse(text, file: file)
         let source = Source(file: file, root: root)
-        try self.init(name: name, JSONObject(root, in: source, knowing: AgentSettings.keys))
+        try self.init(name: name, JSONObject(root, in: source, knowing: AgentSettings.keysOfFiles))
     }
 
     /// `FILE:LINE` of a key, or of the agent itself.

@@ -15,8 +15,21 @@ public struct AgentDirectory: Sendable {
         Dictionary(try declarations().map { ($0.name, $0.settings) }) { first, _ in first }
     }
 
-    /// In the order of their names. Names that begin with a dot are passed over: temporary files.
+    /// What container runtimes have attached, by agents' names; also what is left of containers that have gone without a word.
+    public func attachments() throws(HiveError) -> [String: AgentSettings] {
+        Dictionary(
+            try all().filter { $0.settings.attachment != nil }.map { ($0.name, $0.settings) }
+        ) { first, _ in first }
+    }
+
+    /// In the order of their names; without those of container runtimes whose namespaces are no more. A runtime that is killed, or a host
+    /// that is restarted, tells nobody, and one that has gone does not stand in the way of all others.
     func declarations() throws(HiveError) -> [Declaration] {
+        try all().filter { !$0.settings.isLeftOver }
+    }
+
+    /// Names that begin with a dot are passed over: temporary files.
+    private func all() throws(HiveError) -> [Declaration] {
         var declarations: [Declaration] = []
         for name in try names() {
             let file = file(name)

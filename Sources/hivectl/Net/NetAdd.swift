@@ -66,28 +66,16 @@ extension Hivectl {
                 webPort: try values[webPort].map { UInt16($0) }, egress: try policy.egress(),
                 address4: try values[address4], address6: try values[address6], namespace: place)
             let agent = try values[name]
-            if try !values[noApply], let watcher = try session.watcher() {
-                let answer = try session.ask(watcher, .add) {
-                    $0.name = agent
-                    $0.settings = settings.text
-                }
-                try session.report(answer.changes ?? [], json: false)
+            guard try values[noApply] else {
+                try console.report(try session.add(agent, settings), json: false)
                 return .ok
             }
             let lock = try session.lock()
             defer { withExtendedLifetime(lock) {} }
             let agents = session.state.agents
             let hive = try session.load(canBeEmpty: true).adding(agent, settings, in: agents)
-            if try values[noApply] {
-                if hive.leasesChanged { try hive.leases.save(session.state) }
-                try agents.add(agent, settings, besides: hive.configuration)
-                return .ok
-            }
-            // The file is written when the kernel has had its say: one that cannot be applied would stop every later apply.
-            let applied = try session.apply(hive) {
-                try agents.add(agent, settings, besides: hive.configuration)
-            }
-            try session.report(applied, json: false)
+            if hive.leasesChanged { try hive.leases.save(session.state) }
+            try agents.add(agent, settings, besides: hive.configuration)
             return .ok
         }
         return command

@@ -20,15 +20,15 @@ extension Hivectl {
         command.example("After editing the configuration", "hivectl net apply")
         command.action = { values, console in
             let session = try Session(values, global, console)
-            if try values[dryRun] { return try plan(session, json: try values[json]) }
+            if try values[dryRun] { return try plan(session, console, json: try values[json]) }
             if let watcher = try session.watcher() {
-                try session.report(try session.ask(watcher, .apply).changes ?? [], json: try values[json])
+                try console.report(try session.ask(watcher, .apply).changes ?? [], json: try values[json])
                 return .ok
             }
             // The configuration is read under the lock: what is applied last is what was written last.
             let lock = try session.lock()
             defer { withExtendedLifetime(lock) {} }
-            try session.report(try session.apply(try session.load()), json: try values[json])
+            try console.report(try session.apply(try session.load()), json: try values[json])
             return .ok
         }
         return command

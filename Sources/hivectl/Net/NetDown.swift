@@ -36,7 +36,7 @@ extension Hivectl {
                     throw Failure(.usage, "The kernel has no agent '\(agent)'.\(hint)")
                 }
             }
-            try session.report(try network.remove(agent: agent), json: false)
+            try console.report(try network.remove(agent: agent), json: false)
             return .ok
         }
         return command

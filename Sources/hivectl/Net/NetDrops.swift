@@ -33,7 +33,7 @@ extension Hivectl {
             let options = FollowOptions(
                 agent: try values[name], follows: try values[follow], count: try values[count],
                 json: try values[json])
-            return try drops(Session(values, global, console), options)
+            return try drops(Session(values, global, console), console, options)
         }
         return command
     }
@@ -45,8 +45,10 @@ extension Hivectl {
         let json: Bool
     }
 
-    private static func drops(_ session: Session, _ options: FollowOptions) throws -> ExitCode {
-        if let watcher = try session.watcher() { return try drops(of: watcher, session, options) }
+    private static func drops(
+        _ session: Session, _ console: Console, _ options: FollowOptions
+    ) throws -> ExitCode {
+        if let watcher = try session.watcher() { return try drops(of: watcher, session, console, options) }
         let group = try logGroup(session)
         var network = try HostNetwork()
         let names = try network.dropNames()
@@ -58,19 +60,19 @@ extension Hivectl {
         }
         let log = try openLog(group)
         if try !network.logs(to: group) {
-            session.console.note(
+            console.note(
                 "hivectl: The rules in the kernel log nothing to group \(group): 'hivectl net apply' puts that right."
             )
         }
-        session.console.remark("Following group \(group) of nfnetlink_log; Ctrl-C ends.")
+        console.remark("Following group \(group) of nfnetlink_log; Ctrl-C ends.")
         try followDrops(
-            log, &network, names, options, DropPrinter(session.console, json: options.json))
+            log, &network, names, options, DropPrinter(console, json: options.json))
         return .ok
     }
 
     /// What the watcher has read, and reads: the kernel gives it to nobody else meanwhile.
     private static func drops(
-        of watcher: ControlClient, _ session: Session, _ options: FollowOptions
+        of watcher: ControlClient, _ session: Session, _ console: Console, _ options: FollowOptions
     ) throws -> ExitCode {
         _ = try session.ask(watcher, .drops) {
             $0.name = options.agent
@@ -78,8 +80,8 @@ extension Hivectl {
             // From now on means the same with a watcher as without.
             $0.last = options.follows ? 0 : options.count
         }
-        if options.follows { session.console.remark("Following what the watcher reads; Ctrl-C ends.") }
-        let printer = DropPrinter(session.console, json: options.json)
+        if options.follows { console.remark("Following what the watcher reads; Ctrl-C ends.") }
+        let printer = DropPrinter(console, json: options.json)
         let decoder = JSONDecoder()
         var left = options.count ?? Int.max
         while left > 0, printer.isHeard, let line = try watcher.next() {

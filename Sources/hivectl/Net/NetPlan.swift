@@ -16,15 +16,15 @@ extension Hivectl {
         command.usualExits()
         command.example("Apply only after looking", "hivectl net plan; hivectl net apply")
         command.action = { values, console in
-            try plan(Session(values, global, console), json: try values[json])
+            try plan(Session(values, global, console), console, json: try values[json])
         }
         return command
     }
 
     /// Also `net apply --dry-run`. Takes no lock and writes nothing.
-    static func plan(_ session: Session, json: Bool) throws -> ExitCode {
+    static func plan(_ session: Session, _ console: Console, json: Bool) throws -> ExitCode {
         if let watcher = try session.watcher() {
-            return try tell(try session.ask(watcher, .plan).changes ?? [], session, json: json)
+            return try tell(try session.ask(watcher, .plan).changes ?? [], console, json: json)
         }
         let hive = try session.load()
         let resolved = try session.resolve(hive)
@@ -32,9 +32,9 @@ extension Hivectl {
         var network = try HostNetwork()
         do {
             let (changes, observed) = try network.plan(spec)
-            let code = try tell(ChangeReport(changes).changes, session, json: json)
+            let code = try tell(ChangeReport(changes).changes, console, json: json)
             for caution in resolved.cautions + cautions(about: spec, observed: observed) {
-                session.console.note("hivectl: \(caution)")
+                console.note("hivectl: \(caution)")
             }
             return code
         } catch let obstacle as Obstacle {
@@ -43,13 +43,13 @@ extension Hivectl {
     }
 
     private static func tell(
-        _ changes: [ChangeReport.Item], _ session: Session, json: Bool
+        _ changes: [ChangeReport.Item], _ console: Console, json: Bool
     ) throws -> ExitCode {
         if json {
-            session.console.print(try ChangeReport(items: changes).json())
+            console.print(try ChangeReport(items: changes).json())
         } else {
-            session.console.print(changes.lines(session.console.style))
-            session.console.remark(changes.isEmpty ? "Nothing to do." : "\(changes.count) to do.")
+            console.print(changes.lines(console.style))
+            console.remark(changes.isEmpty ? "Nothing to do." : "\(changes.count) to do.")
         }
         return changes.isEmpty ? .ok : .changes
     }

@@ -18,17 +18,13 @@ extension Hivectl {
         command.action = { values, console in
             let session = try Session(values, global, console)
             let agent = try values[name]
-            if try !values[noApply], let watcher = try session.watcher() {
-                try session.report(
-                    try session.ask(watcher, .rm) { $0.name = agent }.changes ?? [], json: false)
+            guard try values[noApply] else {
+                try console.report(try session.remove(agent), json: false)
                 return .ok
             }
             let lock = try session.lock()
             defer { withExtendedLifetime(lock) {} }
-            let configuration = try? Configuration(path: session.configPath)
-            try session.state.agents.remove(agent, besides: configuration)
-            if try values[noApply] { return .ok }
-            try session.report(try session.apply(try session.load(canBeEmpty: true)), json: false)
+            try session.state.agents.remove(agent, besides: try? Configuration(path: session.configPath))
             return .ok
         }
         return command

@@ -47,7 +47,7 @@ extension Hivectl {
             var network = try HostNetwork()
             let progress = console.progress
             // (Whether there is one, and whatever it says: the boundary can be verified without.)
-            let watcher = session.announce(verifying: options.agents)
+            let watcher = session.announce(verifying: options.agents, console)
             defer { withExtendedLifetime(watcher) {} }
             let verification = try network.verify(spec, options) { done, total in
                 progress.step("verifying: \(100 * done / max(1, total)) %")
@@ -66,7 +66,7 @@ extension Hivectl {
 extension Session {
     /// Has the watcher, if there is one, note that what it sees from now on may be ours, for as long as the connection lasts.
     /// - Parameter agents: which try; nil: all.
-    fileprivate func announce(verifying agents: Set<String>?) -> ControlClient? {
+    fileprivate func announce(verifying agents: Set<String>?, _ console: Console) -> ControlClient? {
         do {
             // (One that hangs keeps nobody from verifying.)
             guard let watcher = try ControlClient(path: socket, patience: 5) else { return nil }

@@ -2,6 +2,7 @@ import FoundationEssentials
 import HiveCommand
 import HiveCore
 import HiveNet
+import HiveWatch
 
 extension Hivectl {
     static func netWhy(_ global: GlobalOptions) -> Command {

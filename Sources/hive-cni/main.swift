@@ -1,0 +1,3 @@
+import HiveRuntime
+
+CNIPlugin.main()

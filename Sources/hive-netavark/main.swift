@@ -1,0 +1,3 @@
+import HiveRuntime
+
+NetavarkPlugin.main()
