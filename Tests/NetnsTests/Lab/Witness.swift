@@ -7,6 +7,8 @@ enum Witness {
     struct Link: Decodable {
         let ifname: String
         let operstate: String
+        /// Of its Ethernet.
+        let address: String?
     }
 
     /// A neighbour, by `ip -j neigh`.
