@@ -29,7 +29,8 @@ let package = Package(
         .target(name: "HiveWire", dependencies: ["CLinux"], swiftSettings: settings),
         .target(name: "HiveNet", dependencies: ["CNetlink", "CNftables"], swiftSettings: settings),
         .target(
-            name: "HiveCore", dependencies: ["CLinux", "HiveNet", "HiveWire", "CResolver"], swiftSettings: settings),
+            name: "HiveCore", dependencies: ["CLinux", "HiveNet", "HiveWire", "CResolver"],
+            swiftSettings: settings),
         .target(
             name: "HiveWatch", dependencies: ["CNetlink", "HiveCore", "HiveGateway", "HiveNet", "HiveWire"],
             swiftSettings: settings),
