@@ -1,0 +1,50 @@
+# Evaluates the module, and says of each thing that should hold whether it does. `lib` may be that of nixpkgs.
+{
+  lib ? import ./lib.nix,
+}:
+
+let
+  fake =
+    name:
+    {
+      type = "derivation";
+      inherit name;
+      outPath = "/nix/store/${name}";
+    };
+  pkgs = {
+    coreutils = fake "coreutils";
+    nginx = fake "nginx" // {
+      modules = [ ];
+      override = { modules }: fake "nginx-with-${lib.concatMapStringsSep "-" (module: module.name) modules}";
+    };
+    nginxModules.njs = fake "njs";
+    callPackage = path: arguments: fake "hive";
+  };
+
+  # A machine, with NixOS of some release.
+  machineOf =
+    release: modules:
+    lib.evalModules {
+      modules = [ (import ./nixos.nix release) ../module.nix ] ++ modules;
+      specialArgs = { inherit pkgs; };
+    };
+  machine = machineOf { };
+
+  hive = settings: { services.hive = { enable = true; } // settings; };
+  # What a machine's assertions have against it.
+  objections = evaluated: map (one: one.message) (lib.filter (one: !one.assertion) evaluated.config.assertions);
+  json = evaluated: builtins.fromJSON evaluated.config.environment.etc."hive/hive.json".text;
+
+  arguments = { inherit lib machine machineOf hive objections json pkgs; };
+  configurations = import ./configurations.nix arguments;
+in
+{
+  results = import ./content.nix (arguments // { inherit configurations; }) ++ import ./objections.nix arguments;
+
+  # Texts of hive.json, for hivectl.
+  accepted = lib.mapAttrs (_: module: (machine [ module ]).config.environment.etc."hive/hive.json".text) configurations;
+
+  # Each throws when it is evaluated.
+  refused = lib.mapAttrs (_: module: builtins.deepSeq (json (machine [ module ])) true) (import ./refused.nix arguments);
+}
+// import ./schema.nix arguments
