@@ -37,14 +37,21 @@ let
 
   arguments = { inherit lib machine machineOf hive objections json pkgs; };
   configurations = import ./configurations.nix arguments;
+  refused = import ./refused.nix arguments;
 in
 {
-  results = import ./content.nix (arguments // { inherit configurations; }) ++ import ./objections.nix arguments;
+  results =
+    import ./content.nix (arguments // { inherit configurations; })
+    ++ import ./objections.nix arguments
+    ++ import ./schema.nix arguments;
 
-  # Texts of hive.json, for hivectl.
-  accepted = lib.mapAttrs (_: module: (machine [ module ]).config.environment.etc."hive/hive.json".text) configurations;
+  # Texts of hive.json, for hivectl. (It looks for the gateway's user, whom the machine that this runs on has, if it is one of those.)
+  accepted = lib.mapAttrs (
+    _: module:
+    (machine [ module { services.hive.gateway.user = lib.mkForce "www-data"; } ]).config.environment.etc."hive/hive.json".text
+  ) configurations;
 
-  # Each throws when it is evaluated.
-  refused = lib.mapAttrs (_: module: builtins.deepSeq (json (machine [ module ])) true) (import ./refused.nix arguments);
+  # Each of `refused` throws when it is evaluated, with the words that `refusals` has for it.
+  refused = lib.mapAttrs (_: case: builtins.deepSeq (json (machine [ case.module ])) true) refused;
+  refusals = lib.mapAttrs (_: case: case.says) refused;
 }
-// import ./schema.nix arguments

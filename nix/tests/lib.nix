@@ -39,8 +39,9 @@ let
       infix: text:
       let
         size = stringLength infix;
+        places = stringLength text - size + 1;
       in
-      any (start: substring start size text == infix) (genList id (stringLength text - size + 1));
+      places > 0 && any (start: substring start size text == infix) (genList id places);
     # Of separators that are one character, which is nothing special to a regular expression between brackets.
     splitString = separator: text: filter isString (builtins.split "[${separator}]" text);
     toLower =

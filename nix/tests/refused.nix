@@ -1,15 +1,53 @@
-# What an option's type has to refuse.
+# What the types of options have to refuse, and words of the refusal.
 { hive, ... }:
 
+let
+  type = option: "A definition for option `${option}' is not of type";
+in
 {
-  unknownOption = hive { agents.alpha.webport = 8080; };
-  portAsText = hive { agents.alpha.web.port = "8080"; };
-  portZero = hive { agents.alpha.web.port = 0; };
-  egressWord = hive { agents.alpha.egress = "everything"; };
-  egressKey = hive { agents.alpha.egress = { permit = [ ]; }; };
-  hostService = hive { agents.alpha.egress.host = [ "53" ]; };
-  keyInTheStore = hive { gateway.tls = { certificate = ./lib.nix; key = "/key.pem"; }; };
-  rosterWithoutSocket = hive { roster.grace = 1; };
-  mtu = hive { network.mtu = 576; };
-  mode = hive { gateway.mode = "host"; };
+  unknownOption = {
+    module = hive { agents.alpha.webport = 8080; };
+    says = "The option `services.hive.agents.alpha.webport' does not exist.";
+  };
+  portAsText = {
+    module = hive { agents.alpha.web.port = "8080"; };
+    says = type "services.hive.agents.alpha.web.port";
+  };
+  portZero = {
+    module = hive { agents.alpha.web.port = 0; };
+    says = type "services.hive.agents.alpha.web.port";
+  };
+  egressWord = {
+    module = hive { agents.alpha.egress = "everything"; };
+    says = type "services.hive.agents.alpha.egress";
+  };
+  egressKey = {
+    module = hive { agents.alpha.egress.permit = [ ]; };
+    says = "The option `services.hive.agents.alpha.egress.permit' does not exist.";
+  };
+  hostService = {
+    module = hive { agents.alpha.egress.host = [ "53" ]; };
+    says = type "services.hive.agents.alpha.egress.host.*";
+  };
+  containerWord = {
+    module = hive { agents.alpha.container = "h-alpha"; };
+    says = type "services.hive.agents.alpha.container";
+  };
+  # It would be copied into the store, where everybody can read it.
+  keyInTheStore = {
+    module = hive { gateway.tls = { certificate = "/certificate.pem"; key = ./lib.nix; }; };
+    says = type "services.hive.gateway.tls.key";
+  };
+  rosterWithoutSocket = {
+    module = hive { roster.grace = 1; };
+    says = "The option `services.hive.roster.hostSocket' is used but not defined.";
+  };
+  mtu = {
+    module = hive { network.mtu = 576; };
+    says = type "services.hive.network.mtu";
+  };
+  mode = {
+    module = hive { gateway.mode = "host"; };
+    says = type "services.hive.gateway.mode";
+  };
 }

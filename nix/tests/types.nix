@@ -72,6 +72,7 @@ let
         name = "null or ${element.description}";
         check = value: value == null || element.check value;
         inherit (element) getSubOptions;
+        nestedTypes.elemType = element;
         merge =
           loc: definitions:
           if all (value: value == null) (values definitions) then
@@ -87,6 +88,7 @@ let
       mkOptionType {
         name = "${left.description} or ${right.description}";
         check = value: left.check value || right.check value;
+        nestedTypes = { inherit left right; };
         merge =
           loc: definitions:
           if all left.check (values definitions) then
