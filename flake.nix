@@ -7,7 +7,7 @@
     { self, nixpkgs }:
     let
       inherit (nixpkgs) lib;
-      # Hive was built and tried on the first of them only.
+      # Nothing but the first was ever tried, and that without Nix.
       forEachSystem = lib.genAttrs [ "x86_64-linux" "aarch64-linux" ];
       pkgsFor = system: import nixpkgs {
         inherit system;
@@ -17,10 +17,8 @@
     {
       overlays.default = final: prev: { hive = final.callPackage ./nix/package.nix { }; };
 
-      nixosModules.default = {
-        imports = [ ./nix/module.nix ];
-        nixpkgs.overlays = [ self.overlays.default ];
-      };
+      # (It builds the package with the machine's own nixpkgs, and needs no overlay.)
+      nixosModules.default = import ./nix/module.nix;
 
       packages = forEachSystem (system: rec {
         inherit (pkgsFor system) hive;
@@ -45,10 +43,7 @@
             else
               throw "These do not hold: ${lib.concatMapStringsSep "; " (result: result.name) failed}"
           );
-          vm = import ./nix/tests/vm.nix {
-            inherit pkgs;
-            module = self.nixosModules.default;
-          };
+          vm = import ./nix/tests/vm.nix { inherit pkgs; };
         }
       );
 

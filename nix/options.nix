@@ -30,7 +30,7 @@ in
     package = mkOption {
       type = types.package;
       default = pkgs.callPackage ./package.nix { };
-      defaultText = literalExpression "pkgs.hive";
+      defaultText = literalExpression "pkgs.callPackage ./package.nix { }";
       description = "The package with hivectl, hived and hive-web.";
     };
 

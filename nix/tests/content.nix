@@ -2,6 +2,7 @@
 {
   configurations,
   hive,
+  is,
   json,
   lib,
   machine,
@@ -20,12 +21,6 @@ let
   unit = services."container@h-alpha";
   file = json full;
 
-  is = name: got: wanted: {
-    inherit name;
-    holds = got == wanted;
-    got = builtins.toJSON got;
-    wanted = builtins.toJSON wanted;
-  };
   has = name: list: values: is name (lib.filter (value: lib.elem value list) values) values;
 in
 [

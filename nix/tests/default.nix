@@ -35,7 +35,14 @@ let
   objections = evaluated: map (one: one.message) (lib.filter (one: !one.assertion) evaluated.config.assertions);
   json = evaluated: builtins.fromJSON evaluated.config.environment.etc."hive/hive.json".text;
 
-  arguments = { inherit lib machine machineOf hive objections json pkgs; };
+  is = name: got: wanted: {
+    inherit name;
+    holds = got == wanted;
+    got = builtins.toJSON got;
+    wanted = builtins.toJSON wanted;
+  };
+
+  arguments = { inherit is lib machine machineOf hive objections json pkgs; };
   configurations = import ./configurations.nix arguments;
   refused = import ./refused.nix arguments;
 in
@@ -43,6 +50,7 @@ in
   results =
     import ./content.nix (arguments // { inherit configurations; })
     ++ import ./objections.nix arguments
+    ++ import ./package.nix arguments
     ++ import ./schema.nix arguments;
 
   # Texts of hive.json, for hivectl. (It looks for the gateway's user, whom the machine that this runs on has, if it is one of those.)

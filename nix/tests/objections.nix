@@ -1,6 +1,7 @@
 # Every assertion: that it stands in the way with this sentence and no other does, and that it does not when the mistake is mended.
 {
   hive,
+  is,
   lib,
   machineOf,
   objections,
@@ -133,12 +134,7 @@ let
     name: case:
     let
       against = module: objections (machineOf (case.release or { }) [ module ]);
-      one = how: got: wanted: {
-        name = "assertion: ${name}${how}";
-        holds = got == wanted;
-        got = builtins.toJSON got;
-        wanted = builtins.toJSON wanted;
-      };
+      one = how: is "assertion: ${name}${how}";
     in
     [
       (one "" (against case.wrong) [ case.says ])

@@ -53,8 +53,23 @@ let
     "agents.NAME.egress" = object agent.egress.type;
   };
   sorted = builtins.sort builtins.lessThan;
+
+  # Defaults of which plan and render say nothing (scripts/nix-check compares those), as the sources have them.
+  defaults = [
+    { file = "/Configuration/NetworkSettings.swift"; line = "public var mtu: UInt32 = "; option = hive.network.mtu; }
+    { file = "/Configuration/NetworkSettings.swift"; line = "public var logGroup: UInt16? = "; option = hive.network.logGroup; }
+    { file = "/Configuration/GatewaySettings.swift"; line = "public var rotation = "; option = hive.gateway.rotation; }
+    { file = "/Roster/RosterSettings.swift"; line = "public var grace = "; option = (inside hive.roster).grace; }
+  ];
+  lines = file: lib.splitString "\n" (builtins.readFile (sources + file));
 in
-lib.mapAttrsToList (section: options: rec {
+map (default: rec {
+  name = "schema: the default of ${default.line}…";
+  got = default.line + toString default.option.default;
+  wanted = lib.concatStringsSep "; " (map (lib.removePrefix "    ") (lib.filter (lib.hasPrefix "    ${default.line}") (lines default.file)));
+  holds = got == wanted;
+}) defaults
+++ lib.mapAttrsToList (section: options: rec {
   name = "schema: ${if section == "" then "sections" else section}";
   holds = got == wanted;
   got = builtins.toJSON (sorted (lib.attrNames (removeAttrs options [ "_module" ])));
