@@ -39,6 +39,9 @@ in
       description = ''
         What the agent runs in. `true`: `containers."h-NAME"`, which gets the agent's network, its socket at /run/hive/agent/agent.sock, and
         fewer capabilities; what runs in it `containers."h-NAME".config` says. `false`: Hive neither starts nor stops it.
+
+        Without a user namespace (`privateUsers`, from systemd 261 on), root inside can mount anew what is mounted read-only, the host's store
+        among it: have the agent run as an ordinary user inside.
       '';
     };
 
@@ -86,6 +89,8 @@ in
       }
     )) "Somebody else's network namespace. Null: Hive makes /run/netns/hive-NAME.";
     parent = optional types.str "The name of the agent that this one belongs to.";
-    state = optional hostPath "The agent's own files, a directory of the host.";
+    state = optional hostPath ''
+      The agent's own files, a directory of the host that is there already. A container of NixOS's has it as /state.
+    '';
   };
 }

@@ -32,6 +32,7 @@ let
   # Options of containers differ between releases.
   containerOptions = options.containers.type.getSubOptions [ ];
 
+  links = [ cfg.network.bridge "${cfg.network.interfacePrefix}*" ];
   settings = import ./settings.nix { inherit lib cfg; };
   # The user's whom web.sock is for. (An assertion says so where there is none.)
   gatewayGroup = (config.users.users.${cfg.gateway.user} or { group = cfg.gateway.user; }).group;
@@ -49,6 +50,10 @@ in
 
     environment.systemPackages = [ cfg.package ];
     environment.etc."hive/hive.json".text = builtins.toJSON settings;
+
+    # Nobody else is to give addresses to the bridge or agents' links. (systemd-networkd leaves alone what no file of its own matches.)
+    networking.dhcpcd.denyInterfaces = links;
+    networking.networkmanager.unmanaged = map (link: "interface-name:${link}") links;
 
     users.groups = {
       hive-admin.members = cfg.adminUsers;
@@ -125,16 +130,21 @@ in
         name: container:
         lib.nameValuePair container (
           {
-            bindMounts."/run/hive/agent" = {
-              hostPath = "/run/hive/agents/${name}";
-              isReadOnly = true;
+            bindMounts = {
+              "/run/hive/agent" = { hostPath = "/run/hive/agents/${name}"; isReadOnly = true; };
+            } // lib.optionalAttrs (cfg.agents.${name}.state != null) {
+              "/state" = { hostPath = cfg.agents.${name}.state; isReadOnly = false; };
             };
             # nspawn leaves CAP_NET_ADMIN out in a namespace that is there already, but not where somebody adds it (enableTun): then this
             # still holds. With CAP_NET_RAW an agent would write frames, which the bridge drops; without, it cannot try.
             extraFlags = [ "--drop-capability=CAP_NET_ADMIN,CAP_NET_RAW" ];
           }
           // lib.optionalAttrs (containerOptions ? networkNamespace) {
-            networkNamespace = "/run/netns/hive-${name}";
+            # (With a network of the container's own besides, NixOS 25.05 and 25.11 stumble over their own assertion, and nobody would come to
+            # read ours, which is there for that.)
+            networkNamespace = lib.mkIf (
+              !config.containers.${container}.privateNetwork && config.containers.${container}.interfaces == [ ]
+            ) "/run/netns/hive-${name}";
           }
           # The host's name servers are out of an agent's reach, and none of its business.
           // lib.optionalAttrs (containerOptions ? copyResolvConf) { copyResolvConf = false; }

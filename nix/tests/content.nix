@@ -74,9 +74,11 @@ in
   # Containers
   (is "container: its network is the one that Hive makes" alpha.networkNamespace "/run/netns/hive-alpha")
   (is "container: no network of its own" [ alpha.privateNetwork alpha.interfaces ] [ false [ ] ])
-  (is "container: its socket's directory, read-only" alpha.bindMounts {
+  (is "container: its socket's directory, read-only, and its own files" alpha.bindMounts {
     "/run/hive/agent" = { mountPoint = "/run/hive/agent"; hostPath = "/run/hive/agents/alpha"; isReadOnly = true; };
+    "/state" = { mountPoint = "/state"; hostPath = "/srv/alpha"; isReadOnly = false; };
   })
+  (is "container: no files where none are named" (lib.attrNames containers.second.bindMounts) [ "/run/hive/agent" ])
   (is "container: without the capabilities" alpha.extraFlags [ "--drop-capability=CAP_NET_ADMIN,CAP_NET_RAW" ])
   (is "container: without the host's resolv.conf" alpha.copyResolvConf false)
   (is "container: no daemon of Nix" unit.serviceConfig.InaccessiblePaths [ "-/nix/var/nix/daemon-socket" ])
@@ -127,6 +129,11 @@ in
   (is "gateway: is the gateway's" sockets.hive-web.socketConfig.SocketGroup "www-data")
   (is "gateway: a user for it" empty.config.users.users.hive-gateway.group "hive-gateway")
   (is "gateway: none where there is one" (full.config.users.users ? hive-gateway) false)
+
+  (is "links: none that others give addresses to" [
+    full.config.networking.dhcpcd.denyInterfaces
+    empty.config.networking.networkmanager.unmanaged
+  ] [ [ "agents0" "ag-*" ] [ "interface-name:hive0" "interface-name:hv-*" ] ])
 
   # People
   (is "people: operators" full.config.users.groups.hive-admin.members [ "alice" ])

@@ -60,6 +60,6 @@ in
   ) configurations;
 
   # Each of `refused` throws when it is evaluated, with the words that `refusals` has for it.
-  refused = lib.mapAttrs (_: case: builtins.deepSeq (json (machine [ case.module ])) true) refused;
+  refused = lib.mapAttrs (_: case: builtins.deepSeq (case.value or (json (machine [ case.module ]))) true) refused;
   refusals = lib.mapAttrs (_: case: case.says) refused;
 }

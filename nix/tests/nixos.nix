@@ -100,6 +100,8 @@ in
       )
     )) { };
 
+    networking.dhcpcd.denyInterfaces = strings;
+    networking.networkmanager.unmanaged = strings;
     networking.firewall = {
       enable = flag true;
       trustedInterfaces = strings;
@@ -128,6 +130,16 @@ in
       group = option types.str "";
     };
   };
+
+  # As nixos-containers.nix has it in 25.05 and 25.11: a text, where whoever reads assertions expects more than that.
+  config.assertions = lib.mkMerge (
+    lib.mapAttrsToList (
+      name: container:
+      lib.optional (
+        (container.networkNamespace or null) != null && (container.privateNetwork || container.interfaces != [ ])
+      ) "containers.${name}.networkNamespace is not possible with a private network."
+    ) config.containers
+  );
 
   # As nixos/modules/services/networking/nftables.nix sets it.
   config.networking.nftables.flushRuleset = lib.mkIf config.networking.nftables.enable (

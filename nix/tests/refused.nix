@@ -1,5 +1,5 @@
-# What the types of options have to refuse, and words of the refusal.
-{ hive, ... }:
+# What is to be refused, by the types of options and by the package, and words of the refusal.
+{ hive, lib, ... }:
 
 let
   type = option: "A definition for option `${option}' is not of type";
@@ -49,5 +49,19 @@ in
   mode = {
     module = hive { gateway.mode = "host"; };
     says = type "services.hive.gateway.mode";
+  };
+
+  # The package.
+  oldSwift = {
+    value = import ../package.nix {
+      inherit lib;
+      swift.version = "5.10.1";
+      swiftpm = null;
+      swiftPackages = null;
+      pkg-config = null;
+      libmnl = null;
+      libnftnl = null;
+    };
+    says = "hive: Swift 6.3 is needed, and this nixpkgs has 5.10.1. Take a nixpkgs with a newer one, or give one: hive.override { swift = …; swiftpm = …; swiftPackages = …; }";
   };
 }
