@@ -38,19 +38,20 @@ let
       )
     ];
 
-  # Agents by one of their addresses.
-  sameAddress =
-    key:
+  # What belongs to one agent: by agents' names, and nobody's the same.
+  unshared =
+    of: message:
     let
-      written = lib.filterAttrs (_: agent: agent.${key} != null) cfg.agents;
-      address = name: lib.toLower cfg.agents.${name}.${key};
-      names = lib.attrNames written;
-      shared = lib.filter (name: lib.any (other: other != name && address other == address name) names) names;
-      first = lib.head shared;
-      same = lib.filter (name: address name == address first) shared;
+      names = lib.attrNames of;
+      first = lib.head (lib.filter (name: lib.any (other: other != name && of.${other} == of.${name}) names) names ++ [ null ]);
+      same = lib.filter (name: of.${name} == of.${first}) names;
     in
-    says (shared == [ ])
-      "services.hive.agents: ${lib.concatStringsSep " and " same} have the same ${key}, ${cfg.agents.${first}.${key}}: an address belongs to one agent.";
+    says (first == null) (message (lib.concatStringsSep " and " same) of.${first});
+  address =
+    key:
+    unshared (lib.mapAttrs (_: agent: lib.toLower agent.${key}) (lib.filterAttrs (_: agent: agent.${key} != null) cfg.agents)) (
+      names: value: "services.hive.agents: ${names} have the same ${key}, ${value}: an address belongs to one agent."
+    );
 
   goesOut =
     name:
@@ -87,7 +88,10 @@ in
   (says (config.users.users ? ${cfg.gateway.user})
     "services.hive.gateway.user is \"${cfg.gateway.user}\", but there is no users.users.\"${cfg.gateway.user}\": the boundary has to know whom to let through."
   )
-  (sameAddress "address4")
-  (sameAddress "address6")
+  (address "address4")
+  (address "address6")
+  (unshared containerOf (
+    names: container: "services.hive.agents: ${names} have the same container, \"${container}\": a container belongs to one agent."
+  ))
 ]
 ++ lib.concatLists (lib.mapAttrsToList perContainer containerOf)

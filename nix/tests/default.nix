@@ -53,6 +53,37 @@ in
     ++ import ./package.nix arguments
     ++ import ./schema.nix arguments;
 
+  # The units, a line for each value, as scripts/nix-check makes the same of packaging/ in its own way.
+  units =
+    let
+      evaluated = (machine [ (hive { gateway.enable = true; }) ]).config.systemd;
+      lines =
+        section: settings:
+        lib.concatLists (
+          lib.mapAttrsToList (
+            key: value: map (one: "[${section}]${key}=${toString one}") (if lib.isList value then value else [ value ])
+          ) settings
+        );
+      ofUnit =
+        unit:
+        lines "Unit" (unit.unitConfig // {
+          Description = unit.description;
+          Documentation = unit.documentation;
+          After = unit.after;
+          Before = unit.before;
+          Wants = unit.wants;
+          Requires = unit.requires;
+        })
+        ++ lines "Install" { WantedBy = unit.wantedBy; };
+      all = kind: section: settings: units:
+        lib.concatLists (
+          lib.mapAttrsToList (
+            name: unit: map (line: "${name}.${kind}${line}") (ofUnit unit ++ lines section unit.${settings})
+          ) units
+        );
+    in
+    all "service" "Service" "serviceConfig" evaluated.services ++ all "socket" "Socket" "socketConfig" evaluated.sockets;
+
   # Texts of hive.json, for hivectl. (It looks for the gateway's user, whom the machine that this runs on has, if it is one of those.)
   accepted = lib.mapAttrs (
     _: module:

@@ -109,8 +109,13 @@ let
     };
     "one address6" = {
       wrong = hive { agents = { alpha.address6 = "fd77:6869:7665::A"; beta.address6 = "fd77:6869:7665::a"; }; };
-      says = "services.hive.agents: alpha and beta have the same address6, fd77:6869:7665::A: an address belongs to one agent.";
+      says = "services.hive.agents: alpha and beta have the same address6, fd77:6869:7665::a: an address belongs to one agent.";
       mended = hive { agents = { alpha.address6 = "fd77:6869:7665::a"; beta = { }; }; };
+    };
+    "one container" = {
+      wrong = hive { agents = { alpha.container = true; beta.container.nixos = "h-alpha"; gamma.container = true; }; };
+      says = "services.hive.agents: alpha and beta have the same container, \"h-alpha\": a container belongs to one agent.";
+      mended = hive { agents = { alpha.container = true; beta.container.nixos = "h-beta"; }; };
     };
     "a name" = {
       wrong = hive { agents = { "Alpha" = { }; "a_b" = { }; }; };
