@@ -65,7 +65,7 @@ in
       hive-gateway = { isSystemUser = true; group = "hive-gateway"; description = "Gateway to AI agents"; };
     };
 
-    # (Of two parts, since agents' containers get units of their own names.)
+    # (Of several parts, since agents' containers get units of their own names.)
     systemd.services = lib.mkMerge [
       {
         hive-net = lib.mkMerge [
