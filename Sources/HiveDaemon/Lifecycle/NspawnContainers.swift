@@ -50,14 +50,23 @@ struct NspawnContainers: UnitBackend {
         settings.command.isEmpty ? "KillMode=mixed" : "KillMode=control-group"
     }
 
+    /// A system that boots mounts things and makes devices. A command does not: without these its root cannot mount what is read-only
+    /// anew, nor a /proc through which the host's kernel could be told things, nor open files by their handles.
+    private static func dropped(_ settings: ContainerSettings.Nspawn) -> [String] {
+        let network = ["CAP_NET_ADMIN", "CAP_NET_RAW"]
+        return settings.command.isEmpty
+            ? network : network + ["CAP_SYS_ADMIN", "CAP_MKNOD", "CAP_DAC_READ_SEARCH"]
+    }
+
     static func arguments(_ agent: ManagedAgent, _ settings: ContainerSettings.Nspawn) -> [String] {
         // A file `alpha.nspawn` beside the directory is not read, nor one in /etc: what is not in Hive's configuration does not hold.
         var words = [
             "--quiet", "--keep-unit", "--register=no", "--settings=no", "--directory=\(settings.root)",
             "--machine=\(machine(agent.name))", "--network-namespace-path=\(agent.namespace)",
             // nspawn makes no user namespace beside a network namespace of somebody else's, so that root inside is root. Then this keeps it
-            // from the host's links; and read-only, its socket cannot be taken away or put in another's place. It can be connected to.
-            "--drop-capability=CAP_NET_ADMIN,CAP_NET_RAW", "--no-new-privileges=yes",
+            // from the host's links. Its socket can be connected to. Read-only is what whoever has CAP_SYS_ADMIN can undo: a system that
+            // boots. Each agent has a directory of its own, so that it hurts nobody else's socket.
+            "--drop-capability=\(dropped(settings).joined(separator: ","))", "--no-new-privileges=yes",
             "--bind-ro=\(agent.socketDirectory):\(socketDirectory)", "--resolv-conf=off", "--timezone=off",
             "--link-journal=no", "--console=read-only",
         ]
