@@ -1,4 +1,4 @@
-# hivectl, hived and hive-web, built by SwiftPM from this checkout. There are no Swift packages to fetch.
+# The programs, built by SwiftPM from this checkout. There are no Swift packages to fetch.
 {
   lib,
   swift,
@@ -45,7 +45,7 @@ else
     installPhase = ''
       runHook preInstall
       binPath="$(swiftpmBinPath)"
-      install -D -m 755 -t $out/bin "$binPath/hivectl" "$binPath/hived" "$binPath/hive-web"
+      install -D -m 755 -t $out/bin "$binPath/hivectl" "$binPath/hived" "$binPath/hive-web" "$binPath/hive-cni" "$binPath/hive-netavark"
       runHook postInstall
     '';
 

@@ -35,7 +35,7 @@ in
   (is "package: but with a newer one" (map (version: (build version).pname) [ "6.3" "6.3.1" "7.0" ]) [ "hive" "hive" "hive" ])
   (is "package: as the scripts demand it" [ (fails (build demanded).pname) demanded ] [ false "6.3" ])
   (is "package: its libraries" (map (library: library.name) package.buildInputs) [ "libmnl" "libnftnl" ])
-  (is "package: its programs" (map (program: lib.hasInfix "$binPath/${program}\"" package.installPhase) [ "hivectl" "hived" "hive-web" ]) [ true true true ])
+  (is "package: its programs" (map (program: lib.hasInfix "$binPath/${program}\"" package.installPhase) [ "hivectl" "hived" "hive-web" "hive-cni" "hive-netavark" ]) [ true true true true true ])
   (is "flake: what it has" (lib.attrNames flake) [ "checks" "devShells" "nixosModules" "overlays" "packages" ])
   (is "flake: the package" [ default.pname (lib.attrNames flake.packages) ] [ "hive" [ "aarch64-linux" "x86_64-linux" ] ])
   (is "flake: the overlay" (lib.attrNames (flake.overlays.default { callPackage = _: _: { }; } { })) [ "hive" ])
