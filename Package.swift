@@ -55,7 +55,7 @@ let package = Package(
             name: "hived", dependencies: ["HiveCommand", "HiveCore", "HiveDaemon", "HiveWatch", "HiveWire"],
             swiftSettings: settings),
         .target(
-            name: "HiveWeb", dependencies: ["CLinux", "HiveWire"],
+            name: "HiveWeb", dependencies: ["CLinux", "HiveCommand", "HiveWire"],
             resources: [.embedInCode("Static/style.css"), .embedInCode("Static/hive.js")],
             swiftSettings: settings),
         .executableTarget(name: "hive-web", dependencies: ["HiveWeb"], swiftSettings: settings),
@@ -80,9 +80,10 @@ let package = Package(
             name: "LifecycleDriver", dependencies: ["HiveCore", "HiveDaemon", "HiveWatch", "HiveWire"],
             path: "Tests/LifecycleDriver", swiftSettings: settings),
         .testTarget(
-            name: "HiveWebTests", dependencies: ["CLinux", "HiveWeb", "HiveWire"], swiftSettings: settings),
+            name: "HiveWebTests", dependencies: ["CLinux", "HiveCommand", "HiveWeb", "HiveWire"],
+            swiftSettings: settings),
         .testTarget(
-            name: "HiveCommandTests", dependencies: ["HiveCommand", "hivectl"], exclude: ["Help"],
+            name: "HiveCommandTests", dependencies: ["HiveCommand", "HiveCore", "hivectl"], exclude: ["Help"],
             swiftSettings: settings),
         .testTarget(
             name: "HiveGatewayTests", dependencies: ["HiveCore", "HiveGateway", "HiveNet", "HiveWire"],

@@ -7,18 +7,26 @@ public struct Program {
     private let suggest: (String, [String]) -> String?
     private let explain: (any Error) -> Failure
     private let color: Key<ColorChoice>
+    private let related: [(name: String, section: Int)]
+    private let morePages: (ManualPage.Book) -> [ManualPage]
 
     /// - Parameters:
     ///   - suggest: finds the word, among some, that a mistyped one is nearest to; nil when none is near.
+    ///   - related: pages of the manual to read on, by name and section.
+    ///   - morePages: those that are not a command's.
     ///   - explain: turns an error that is not a ``Failure`` into one.
     public init(
         _ root: Command, version: String, suggest: @escaping (String, [String]) -> String?,
+        related: [(name: String, section: Int)] = [],
+        morePages: @escaping (ManualPage.Book) -> [ManualPage] = { _ in [] },
         explain: @escaping (any Error) -> Failure = { Failure(.software, "\($0)") }
     ) {
         var root = root
         self.version = version
         self.suggest = suggest
         self.explain = explain
+        self.related = related
+        self.morePages = morePages
         color = root.option(
             "color", "WHEN", .choice, default: .auto,
             "colours: auto (on a terminal, unless NO_COLOR is set), always or never")
@@ -65,6 +73,10 @@ public struct Program {
     /// Runs one command. Nothing is thrown: what went wrong has been said on standard error.
     func run(_ arguments: [String], _ console: Console, variable: @escaping (String) -> String?) -> ExitCode {
         do {
+            if arguments.count == 2, arguments[0] == Self.manualOption {
+                try writeManual(pages(day: Self.day(variable)), to: arguments[1])
+                return .ok
+            }
             let parser = Parser(root: root, suggest: suggest, variable: variable)
             switch try parser.parse(arguments) {
             case .help(let path):
@@ -90,6 +102,15 @@ public struct Program {
             }
             return failure.code
         }
+    }
+
+    /// What a shell reads to complete command lines of the program.
+    public func completion(for shell: Shell) -> String { shell.completion(of: root) }
+
+    /// The program's pages of the manual.
+    func pages(day: String) -> [ManualPage] {
+        let book = ManualPage.Book(source: "hive \(version)", date: day, related: related)
+        return ManualPage.pages(of: root, book) + morePages(book)
     }
 
     /// Writes out what is left; output that was lost makes a success a failure.

@@ -7,7 +7,11 @@ enum Hivectl {
     static let version = "0.1.0"
 
     static func program() -> Program {
-        Program(tree(), version: version, suggest: { nearest(to: $0, among: $1) }, explain: explain)
+        Program(
+            tree(), version: version, suggest: { nearest(to: $0, among: $1) },
+            related: [("hive.json", 5), ("hived", 8), ("hive-web", 8), ("hive-cni", 8)],
+            morePages: { pages($0) },
+            explain: explain)
     }
 
     static func tree() -> Command {
@@ -24,6 +28,7 @@ enum Hivectl {
         root.add(question())
         root.add(approval())
         root.add(journal())
+        root.add(completion())
         return root
     }
 

@@ -7,9 +7,10 @@ import HiveWire
 /// The command line of `hived`.
 enum Hived {
     static func program() -> Program {
-        Program(command(), version: "0.1.0", suggest: { nearest(to: $0, among: $1) }) {
-            Failure(Explanation($0))
-        }
+        Program(
+            command(), version: "0.1.0", suggest: { nearest(to: $0, among: $1) },
+            related: [("hivectl", 8), ("hive.json", 5), ("hive-web", 8)],
+            explain: { Failure(Explanation($0)) })
     }
 
     static func command() -> Command {

@@ -13,7 +13,7 @@ import Testing
         "net rm", "gateway", "gateway show", "gateway render", "gateway apply", "gateway watch", "help",
         "agent", "agent list", "agent show", "agent start", "agent stop", "agent restart", "agent pause",
         "agent resume", "question", "question list", "question answer", "approval", "approval list",
-        "approval approve", "approval deny", "journal",
+        "approval approve", "approval deny", "journal", "completion",
     ]
 
     @Test(arguments: commands) func isAsRecorded(command: String) throws {

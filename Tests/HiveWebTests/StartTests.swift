@@ -2,19 +2,37 @@ import Glibc
 import HiveWire
 import Testing
 
+@testable import HiveCommand
 @testable import HiveWeb
 
 @Suite(.timeLimit(.minutes(10))) struct StartTests {
+    /// - Returns: why it is not run; nil: it was.
+    private static func run(_ command: Command, _ words: [String]) throws -> ExitCode? {
+        let console = Console(
+            output: Output(descriptor: STDERR_FILENO), errors: Output(descriptor: STDERR_FILENO),
+            progress: Progress(Output(descriptor: STDERR_FILENO), isDumb: true))
+        let parser = Parser(root: command, suggest: { _, _ in nil }, variable: { _ in nil })
+        do {
+            guard case .run(let path, let values) = try parser.parse(words) else { return .software }
+            _ = try path.last?.action?(values, console)
+            return nil
+        } catch let failure as HiveCommand.Failure { return failure.code }
+    }
+
     @Test func options() throws {
-        #expect(try Options([]).does == .serve(listen: nil, core: "/run/hive/core.sock"))
-        #expect(try Options(["--listen", "/a", "--core", "/b"]).does == .serve(listen: "/a", core: "/b"))
-        #expect(try Options(["--help"]).does == .help)
-        #expect(try Options(["--version"]).does == .version)
+        for (words, listen, core) in [
+            ([], nil, "/run/hive/core.sock"), (["--listen", "/a", "--core", "/b"], "/a", "/b"),
+        ] as [([String], String?, String)] {
+            var seen: [String?] = []
+            let command = Web.command { seen = [$0, $1] }
+            #expect(try Self.run(command, words) == nil)
+            #expect(seen == [listen, core])
+        }
         for words in [
             ["x"], ["--listen"], ["--listen", "a"], ["--core", "/a", "--core", "/b"], ["--port", "80"],
         ] {
-            let error = #expect(throws: ServiceError.self) { try Options(words) }
-            #expect(error?.code == 64)
+            let command = Web.command { _, _ in Issue.record("\(words)") }
+            #expect(try Self.run(command, words) == .usage, "\(words)")
         }
     }
 

@@ -90,4 +90,6 @@ public enum Completion: Equatable, Sendable {
     case words([String])
     case file
     case directory
+    /// The names of agents that there are.
+    case agents
 }

@@ -24,6 +24,10 @@ public struct Syntax<Value> {
 extension Syntax where Value == String {
     /// Anything but the empty string.
     public static var text: Syntax { Syntax("a word") { $0.isEmpty ? nil : $0 } }
+    /// The name of an agent that there is. (Whether it is one, whoever knows them says.)
+    public static var agent: Syntax {
+        Syntax("the name of an agent", completion: .agents) { $0.isEmpty ? nil : $0 }
+    }
     /// The path of a file.
     public static var file: Syntax { path("the path of a file", .file) }
     /// The path of a directory.

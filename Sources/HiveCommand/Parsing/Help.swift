@@ -73,12 +73,16 @@ struct Help {
     }
 
     private static func row(_ option: Option) -> (String, String) {
-        let term = (option.short.map { "-\($0), " } ?? "") + option.usage
+        ((option.short.map { "-\($0), " } ?? "") + option.usage, explanation(of: option))
+    }
+
+    /// What an option does, and how it may be given.
+    static func explanation(of option: Option) -> String {
         var notes: [String] = []
         if option.isRepeatable { notes.append("may be repeated") }
         if let text = option.defaultText { notes.append("default: \(text)") }
         if let name = option.environment { notes.append("environment: \(name)") }
-        return (term, option.summary + (notes.isEmpty ? "" : " (\(notes.joined(separator: ", ")))"))
+        return option.summary + (notes.isEmpty ? "" : " (\(notes.joined(separator: ", ")))")
     }
 
     private func list(_ title: String, _ rows: [(String, String)]) -> [String] {

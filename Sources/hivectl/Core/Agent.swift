@@ -50,7 +50,7 @@ extension Hivectl {
     private static func agentShow(_ options: OperatorOptions) -> Command {
         var command = Command("show", "Show one agent")
         command.discussion = "How its container is, what it says it is at, and what it waits for."
-        let name = command.argument("NAME", .text, "the agent's name")
+        let name = command.argument("NAME", .agent, "the agent's name")
         let json = command.flag("json", "print JSON; its schema is stable (docs/json.md)")
         command.exit(.ok, "shown")
         command.coreExits()
@@ -103,7 +103,7 @@ extension Hivectl {
         command.discussion = """
             Returns when it is done, or says why not. The core keeps who did it, when, and what came of it.
             """
-        let names = command.arguments("NAME", .text, "the agents' names, one or more")
+        let names = command.arguments("NAME", .agent, "the agents' names, one or more")
         let now = verb == .stop ? command.flag("now", "kill it, without giving it time to end") : nil
         command.exit(.ok, "done")
         command.coreExits()

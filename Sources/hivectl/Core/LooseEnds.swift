@@ -101,7 +101,7 @@ extension Hivectl {
             "The last lines of its unit's journal, with nothing in them that could move the cursor."
         command.example("The last ten lines", "hivectl journal alpha --lines 10")
         let options = OperatorOptions(&command)
-        let name = command.argument("NAME", .text, "the agent's name")
+        let name = command.argument("NAME", .agent, "the agent's name")
         let lines = command.option(
             "lines", "N", .integer(1...CoreRequest.mostJournalLines), default: 200,
             "at most N lines, the last ones")

@@ -11,7 +11,7 @@ extension Hivectl {
             nftables tables, its routes. Configuration, leases and agents added at run time stay, so that \
             'net apply' brings everything back with the same addresses. Works without a configuration.
             """
-        let name = command.optionalArgument("NAME", .text, "take away this agent's part only")
+        let name = command.optionalArgument("NAME", .agent, "take away this agent's part only")
         command.exit(.ok, "nothing of it is left")
         command.usualExits()
         command.example("Cut one agent off", "hivectl net down alpha")

@@ -15,7 +15,7 @@ extension Hivectl {
             that the configuration names (network.logGroup): to the watcher, where one runs, which passes them \
             on to as many as ask.
             """
-        let name = command.optionalArgument("NAME", .text, "only what this agent sends, or is sent")
+        let name = command.optionalArgument("NAME", .agent, "only what this agent sends, or is sent")
         let follow = command.flag("follow", short: "f", "print what is dropped from now on, as it comes")
         let count = command.option(
             "count", "N", .integer(1...Int(Int32.max)), "end after N lines; without --follow, the last N")

@@ -9,7 +9,7 @@ extension Hivectl {
             Removes agents.d/NAME.json from the state directory, and applies. The agent's address stays \
             reserved for its name while the pool lasts. An agent of the configuration file is removed there.
             """
-        let name = command.argument("NAME", .text, "the agent's name")
+        let name = command.argument("NAME", .agent, "the agent's name")
         let noApply = command.flag(
             "no-apply", "only remove the file; 'net apply', or a watcher, does the rest")
         command.exit(.ok, "the agent is gone")

@@ -16,7 +16,7 @@ extension Hivectl {
             ALARM marks a way round the boundary: a process of an agent's with power over the host's links, or \
             a link into an agent's namespace that is not its own.
             """
-        let name = command.optionalArgument("NAME", .text, "show this agent only")
+        let name = command.optionalArgument("NAME", .agent, "show this agent only")
         let json = command.flag("json", "print JSON; its schema is stable (docs/json.md)")
         command.exit(.ok, "shown, whether or not there were differences")
         command.usualExits()

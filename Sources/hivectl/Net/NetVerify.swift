@@ -15,7 +15,7 @@ extension Hivectl {
             changed that stays, and when it is killed nothing is left.
             """
         let names = command.arguments(
-            "NAME", .text, "only these agents try; every other one is still a target")
+            "NAME", .agent, "only these agents try; every other one is still a target")
         let targets = command.options(
             "target", "ADDR:PORT/PROTO",
             .described("an address and port such as 198.51.100.7:443/tcp") as Syntax<Outward>,

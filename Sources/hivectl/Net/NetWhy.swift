@@ -21,7 +21,7 @@ extension Hivectl {
             With --follow it sends nothing and traces what the agent itself sends, a line for each packet: at \
             most 20 a second, until --count or --seconds are over.
             """
-        let from = command.argument("FROM", .text, "an agent, or 'outside'")
+        let from = command.argument("FROM", .agent, "an agent, or 'outside'")
         let to = command.optionalArgument(
             "TO",
             .described(

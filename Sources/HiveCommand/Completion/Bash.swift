@@ -1,0 +1,139 @@
+extension CompletionTree {
+    /// For bash 4 and later.
+    var bash: String {
+        """
+        # Completion of \(name) for bash. Made by: \(name) completion bash
+        _\(name)() {
+            local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} path=\(name) value='' seen=' ' count=0
+            local word index last='' options='' repeatable=' ' barred=' ' commands='' arguments=() rivals=()
+            COMPREPLY=()
+            # (bash takes an = for a word of its own.)
+            if [[ $cur == '=' ]]; then
+                cur=''
+            elif [[ $prev == '=' ]]; then
+                prev=${COMP_WORDS[COMP_CWORD - 2]}
+            fi
+            for ((index = 1; index < COMP_CWORD; index++)); do
+                word=${COMP_WORDS[index]}
+                [[ $word != '=' ]] || continue
+                if [[ $last ]]; then
+                    last=''
+                    continue
+                fi
+                if [[ $word == -* ]]; then
+                    seen+="$word "
+                    case "$path:$word" in
+        \(takers("                ") { "last=$word" })            esac
+                    continue
+                fi
+                case "$path $word" in
+        \(descents)                *) count=$((count + 1)) ;;
+                esac
+            done
+            if [[ $last ]]; then
+                case "$path:$last" in
+        \(valueCases)            esac
+                return
+            fi
+            case "$path" in
+        \(placeCases)    esac
+            if [[ $cur == -* ]]; then
+                local rival
+                for rival in "${rivals[@]}"; do
+                    for word in $rival; do [[ $seen != *" $word "* ]] || barred+="${rival//$word/} "; done
+                done
+                for word in $options; do
+                    [[ $barred == *" $word "* || $seen == *" $word "* && $repeatable != *" $word "* ]] || COMPREPLY+=($(compgen -W "$word" -- "$cur"))
+                done
+                return
+            fi
+            if [[ $commands ]]; then
+                COMPREPLY=($(compgen -W "$commands" -- "$cur"))
+                return
+            fi
+            case "${arguments[count]-${repeated-}}" in
+                agents) COMPREPLY=($(compgen -W "$(\(Self.agents))" -- "$cur")) ;;
+                file) COMPREPLY=($(compgen -f -- "$cur")) ;;
+                directory) COMPREPLY=($(compgen -d -- "$cur")) ;;
+                words:*) COMPREPLY=($(compgen -W "${arguments[count]#words:}" -- "$cur")) ;;
+            esac
+        }
+        complete -o bashdefault -F _\(name) \(name)
+
+        """
+    }
+
+    private var descents: String {
+        let paths = places.dropFirst().map { Self.quoted($0.path) }
+        guard !paths.isEmpty else { return "" }
+        return "                \(paths.joined(separator: " | "))) path+=\" $word\" ;;\n"
+    }
+
+    private func takers(_ indent: String, _ body: () -> String) -> String {
+        values.map { entry in
+            let patterns = entry.paths.map { Self.quoted("\($0):\(entry.option.spelling)") }
+            return "\(indent)\(patterns.joined(separator: " | "))) \(body()) ;;\n"
+        }.joined()
+    }
+
+    private var valueCases: String {
+        values.map { entry in
+            let patterns = entry.paths.map { Self.quoted("\($0):\(entry.option.spelling)") }
+            let body =
+                switch entry.option.completion {
+                case .nothing: ":"
+                case .words(let words):
+                    "COMPREPLY=($(compgen -W \(Self.quoted(words.joined(separator: " "))) -- \"$cur\"))"
+                case .file: "COMPREPLY=($(compgen -f -- \"$cur\"))"
+                case .directory: "COMPREPLY=($(compgen -d -- \"$cur\"))"
+                case .agents: "COMPREPLY=($(compgen -W \"$(\(Self.agents))\" -- \"$cur\"))"
+                }
+            return "            \(patterns.joined(separator: " | "))) \(body) ;;\n"
+        }.joined()
+    }
+
+    private var placeCases: String {
+        cases("        ") { place in
+            var lines = ["options=\(Self.quoted(place.options.flatMap(\.words).joined(separator: " ")))"]
+            let repeated = place.options.filter(\.isRepeatable).map(\.spelling)
+            if !repeated.isEmpty {
+                lines.append("repeatable=\(Self.quoted(" " + repeated.joined(separator: " ") + " "))")
+            }
+            if !place.exclusions.isEmpty {
+                lines.append(
+                    "rivals=(\(place.exclusions.map { Self.quoted($0.joined(separator: " ")) }.joined(separator: " ")))"
+                )
+            }
+            if !place.subcommands.isEmpty {
+                lines.append("commands=\(Self.quoted(place.subcommands.map(\.name).joined(separator: " ")))")
+            }
+            if !place.arguments.isEmpty {
+                lines.append(
+                    "arguments=(\(place.arguments.map { Self.quoted($0.completion.word) }.joined(separator: " ")))"
+                )
+            }
+            if let last = place.arguments.last, last.count == .any {
+                lines.append("local repeated=\(Self.quoted(last.completion.word))")
+            }
+            return lines
+        }
+    }
+}
+
+extension Option {
+    /// `-h --help`.
+    var words: [String] { (short.map { ["-\($0)"] } ?? []) + [spelling] }
+}
+
+extension Completion {
+    /// One word for a shell's case.
+    var word: String {
+        switch self {
+        case .nothing: "nothing"
+        case .words(let words): "words:" + words.joined(separator: " ")
+        case .file: "file"
+        case .directory: "directory"
+        case .agents: "agents"
+        }
+    }
+}
