@@ -99,24 +99,30 @@ extension CompletionTree {
             if !repeated.isEmpty {
                 lines.append("repeatable=\(Self.quoted(" " + repeated.joined(separator: " ") + " "))")
             }
-            if !place.exclusions.isEmpty {
-                lines.append(
-                    "rivals=(\(place.exclusions.map { Self.quoted($0.joined(separator: " ")) }.joined(separator: " ")))"
-                )
-            }
             if !place.subcommands.isEmpty {
                 lines.append("commands=\(Self.quoted(place.subcommands.map(\.name).joined(separator: " ")))")
             }
-            if !place.arguments.isEmpty {
-                lines.append(
-                    "arguments=(\(place.arguments.map { Self.quoted($0.completion.word) }.joined(separator: " ")))"
-                )
-            }
-            if let last = place.arguments.last, last.count == .any {
-                lines.append("local repeated=\(Self.quoted(last.completion.word))")
-            }
+            lines += place.sets
             return lines
         }
+    }
+}
+
+extension CompletionTree.Place {
+    /// What is set alike in bash and in zsh.
+    var sets: [String] {
+        func list(_ words: [String]) -> String {
+            "(" + words.map(CompletionTree.quoted).joined(separator: " ") + ")"
+        }
+        var lines: [String] = []
+        if !exclusions.isEmpty {
+            lines.append("rivals=" + list(exclusions.map { $0.joined(separator: " ") }))
+        }
+        if !arguments.isEmpty { lines.append("arguments=" + list(arguments.map(\.completion.word))) }
+        if let last = arguments.last, last.count == .any {
+            lines.append("local repeated=\(CompletionTree.quoted(last.completion.word))")
+        }
+        return lines
     }
 }
 

@@ -1,5 +1,5 @@
 extension CompletionTree {
-    /// For zsh, by its completion system (zshcompsys(1)).
+    /// For zsh, as zshcompsys(1) has it.
     var zsh: String {
         """
         #compdef \(name)
@@ -117,24 +117,12 @@ extension CompletionTree {
             ]
             let repeated = place.options.filter(\.isRepeatable).map(\.spelling)
             if !repeated.isEmpty { lines.append("repeatable=(\(repeated.joined(separator: " ")))") }
-            if !place.exclusions.isEmpty {
-                lines.append(
-                    "rivals=(\(place.exclusions.map { Self.quoted($0.joined(separator: " ")) }.joined(separator: " ")))"
-                )
-            }
             if !place.subcommands.isEmpty {
                 lines.append(
                     "commands=(\(place.subcommands.map { described($0.name, $0.abstract) }.joined(separator: " ")))"
                 )
             }
-            if !place.arguments.isEmpty {
-                lines.append(
-                    "arguments=(\(place.arguments.map { Self.quoted($0.completion.word) }.joined(separator: " ")))"
-                )
-            }
-            if let last = place.arguments.last, last.count == .any {
-                lines.append("local repeated=\(Self.quoted(last.completion.word))")
-            }
+            lines += place.sets
             return lines
         }
     }
