@@ -101,7 +101,7 @@ repack "$version+2"
 
 step "Installation, without systemd"
 must "dpkg installs it" dpkg --install hive.deb
-for name in hivectl hived hive-web; do
+for name in hivectl hived hive-web hive-cni; do
     must "$name runs" "/usr/bin/$name" --version
     must "its libraries are found" libraries_are_found "/usr/bin/$name"
 done
@@ -111,6 +111,11 @@ must "there is the user hive-web" getent passwd hive-web
 must "there is the group hive-admin" getent group hive-admin
 ! snapshot | diff -q before.snapshot - >/dev/null || fail "The look at the machine does not see a package."
 holds "the look at the machine sees the package"
+
+step "The demo, by the installed programs"
+must "scripts/demo" env HIVE_BIN=/usr/bin bash checkout/scripts/demo
+grep -qE '^All [0-9]+ expectations held' last.log || fail "The demo does not say that all held."
+holds "$(grep -E '^All [0-9]+ expectations held' last.log)"
 
 step "The boundary, by the installed programs"
 configure
