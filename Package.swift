@@ -97,7 +97,8 @@ let package = Package(
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "HiveCore", "HiveDaemon", "HiveNet", "HiveWatch", "HiveWeb", "HiveWire", "CNetlink",
+                "HiveCore", "HiveDaemon", "HiveNet", "HiveRuntime", "HiveWatch", "HiveWeb", "HiveWire",
+                "CNetlink",
                 "CNftables",
             ],
             exclude: ["Entry.swift"], swiftSettings: settings),
@@ -116,7 +117,8 @@ if Context.environment["HIVE_FUZZ"] != nil {
         .target(
             name: "HiveFuzz",
             dependencies: [
-                "HiveCore", "HiveDaemon", "HiveNet", "HiveWatch", "HiveWeb", "HiveWire", "CNetlink",
+                "HiveCore", "HiveDaemon", "HiveNet", "HiveRuntime", "HiveWatch", "HiveWeb", "HiveWire",
+                "CNetlink",
                 "CNftables",
             ],
             path: "Tests/FuzzTests", exclude: ["CorpusTests.swift"], swiftSettings: settings))

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import HiveWire
 
 /// JSON of which only parts are ours, and the rest is handed on as it came.
 enum JSONValue: Codable, Equatable, Sendable {
@@ -65,6 +66,15 @@ enum JSONValue: Codable, Equatable, Sendable {
         case .object(let members): members.isEmpty
         default: false
         }
+    }
+
+    /// For a sentence: safe to print, and no longer than one reads.
+    var shown: String {
+        let text = Self.text(self)
+        if case .string(let word) = self { return quoted(word) }
+        let isPlain = text.utf8.count <= 80 && text.utf8.allSatisfy { (0x20..<0x7f).contains($0) }
+        // (Within quotes of its own what is not plain is spelled out.)
+        return isPlain ? text : quoted(text)
     }
 
     /// One line, keys in the order of the alphabet.

@@ -8,7 +8,7 @@ struct Target: Sendable {
     /// All of them. Whatever else comes to read foreign bytes is added here, with a few real inputs in its corpus.
     static let all: [Target] = [
         netlink, configuration, agent, leases, names, rosterFile, roster, dns, notices, nflog, control,
-        inotify, requests, scgi, form, journal, statePath,
+        inotify, requests, scgi, form, journal, statePath, runtime,
     ]
 
     struct Wrong: Error, CustomStringConvertible {

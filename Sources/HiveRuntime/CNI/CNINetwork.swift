@@ -64,13 +64,13 @@ struct CNINetwork {
                 let hint = nearest(to: key, among: Self.keys).map { ": did you mean \(quoted($0))?" } ?? ""
                 throw RuntimeFault(
                     .unsupportedField,
-                    "hive-cni does not know \(quoted(key)) (\(JSONValue.text(value)))\(hint)")
+                    "hive-cni does not know \(quoted(key)) (\(value.shown))\(hint)")
             }
         }
         if let ipam = members["ipam"], !ipam.isEmpty {
             throw RuntimeFault(
                 .unsupportedField,
-                "ipam is \(JSONValue.text(ipam)), but addresses are leased by Hive: leave ipam out")
+                "ipam is \(ipam.shown), but addresses are leased by Hive: leave ipam out")
         }
         if verb == .add, let previous = members["prevResult"], !previous.isEmpty {
             throw RuntimeFault(
@@ -96,7 +96,7 @@ struct CNINetwork {
         guard let value = members[key] else { return standard }
         guard let path = value.string, path.hasPrefix("/"), !path.utf8.contains(0) else {
             throw RuntimeFault(
-                .configuration, "\(key) is \(JSONValue.text(value)), but must be an absolute path")
+                .configuration, "\(key) is \(value.shown), but must be an absolute path")
         }
         return path
     }
@@ -135,7 +135,7 @@ struct CNINetwork {
             guard let container = entry["containerID"]?.string, let interface = entry["ifname"]?.string else {
                 throw RuntimeFault(
                     .configuration,
-                    "cni.dev/valid-attachments has \(JSONValue.text(entry)), but each must have containerID and ifname"
+                    "cni.dev/valid-attachments has \(entry.shown), but each must have containerID and ifname"
                 )
             }
             valid.insert(Attachment(network: network, container: container, interface: interface))

@@ -77,7 +77,7 @@ public enum NetavarkPlugin {
         if let subnets = members["subnets"], !subnets.isEmpty {
             throw RuntimeFault(
                 .unsupportedField,
-                "subnets are \(JSONValue.text(subnets)), but addresses are of the hive's own subnets: leave --subnet out"
+                "subnets are \(subnets.shown), but addresses are of the hive's own subnets: leave --subnet out"
             )
         }
         // Its name server would be on the host, where no agent gets to.
