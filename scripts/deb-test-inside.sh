@@ -42,7 +42,7 @@ is_more() { [[ $(number "$1") =~ ^[0-9]+$ ]] && (($(number "$1") > $2)); }
 # All that there is of a machine, but for what dpkg and the tools for users note for themselves.
 snapshot() {
     find /etc /usr /var /run \( -path /var/lib/dpkg -o -path /var/cache/man -o -path /var/cache/ldconfig -o -path /var/log/dpkg.log \
-        -o -path '/etc/*-' -o -path /etc/.pwd.lock -o -path /run/systemd \) -prune -o -printf '%p %y %m %u %g %l\n' | sort
+        -o -path '/etc/*-' -o -path /etc/.pwd.lock -o -path /run/systemd -o -path /run/mount \) -prune -o -printf '%p %y %m %u %g %l\n' | sort
     find /etc -type f ! -path '/etc/*-' ! -name .pwd.lock -exec md5sum {} + | sort -k 2
     compgen -G '/var/lib/dpkg/info/hive.*' || true
     getent passwd; getent group

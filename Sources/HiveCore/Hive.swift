@@ -109,6 +109,13 @@ public struct Hive: Sendable {
         return try Hive(configuration, added: added + [declaration], leases: savedLeases, roster: roster)
     }
 
+    /// The hive without some of its agents that were made at run time; their leases are released.
+    public func removing(_ names: Set<String>) throws(HiveError) -> Hive {
+        try Hive(
+            configuration, added: added.filter { !names.contains($0.name) }, leases: savedLeases,
+            roster: roster)
+    }
+
     /// The same without the text that it was read from: for whoever keeps it and has no question about it any more. Errors name no lines
     /// then.
     public var withoutText: Hive {

@@ -42,14 +42,26 @@ struct Attaching {
         let known = try session.state.agents.attachments()
         try sweep(known)
         if let (name, other) = known.first(where: { $0.value.attachment == attachment }), !other.isLeftOver {
-            throw RuntimeFault(
-                .attached,
-                "the container \(attachment.container) is attached to the network \(attachment.network) already, as agent \(name)"
-            )
+            throw Self.attachedAlready(attachment, as: name)
         }
         let name = attachment.agentName(hint: hint)
-        _ = try session.add(name, settings)
+        do { _ = try session.add(name, settings) } catch {
+            // (By another process, at the same time.)
+            guard
+                try session.state.agents.attachments().contains(where: { $0.value.attachment == attachment })
+            else {
+                throw error
+            }
+            throw Self.attachedAlready(attachment, as: name)
+        }
         return try describe(name)
+    }
+
+    private static func attachedAlready(_ attachment: Attachment, as name: String) -> RuntimeFault {
+        RuntimeFault(
+            .attached,
+            "the container \(attachment.container) is attached to the network \(attachment.network) already, as agent \(name)"
+        )
     }
 
     /// The namespace at a path, by the name that it keeps: another path that leads there may lead elsewhere tomorrow.
@@ -78,12 +90,13 @@ struct Attaching {
     /// Takes away what is left of containers that have gone without a word, so that it does not become more and more. They are part of
     /// nothing any more; only their files are there.
     private func sweep(_ known: [String: AgentSettings]) throws {
-        let names = known.filter(\.value.isLeftOver).map(\.key)
-        guard !names.isEmpty else { return }
+        guard known.contains(where: { $0.value.isLeftOver }) else { return }
         let lock = try session.lock()
         defer { withExtendedLifetime(lock) {} }
-        // (Another runtime's process may have been faster.)
-        for name in names { try? session.state.agents.remove(name, besides: nil) }
+        // (Looked at anew: while this waited for the lock a container may have come back under its old name.)
+        for (name, settings) in try session.state.agents.attachments() where settings.isLeftOver {
+            try removeFile(of: name)
+        }
     }
 
     private func describe(_ name: String) throws -> Attached {
@@ -108,33 +121,48 @@ struct Attaching {
     // MARK: Taking away
 
     /// What is not there is gone already.
-    func detach(_ attachment: Attachment) throws {
-        let known = try session.state.agents.attachments()
-        try remove(known.filter { $0.value.attachment == attachment }.map(\.key))
-    }
+    func detach(_ attachment: Attachment) throws { try remove { $0 == attachment } }
 
     /// Takes away what a network has besides what the runtime names. Other networks, and agents of nobody's, are not touched.
     func collect(network: String, keeping valid: Set<Attachment>) throws {
-        let known = try session.state.agents.attachments()
-        let stale = known.filter { _, settings in
-            settings.attachment.map { $0.network == network && !valid.contains($0) } ?? false
-        }
-        try remove(stale.map(\.key))
+        try remove { $0.network == network && !valid.contains($0) }
     }
 
     /// All at once: a thousand are one change of the kernel's.
-    private func remove(_ names: [String]) throws {
-        guard let last = names.max() else { return }
-        do {
-            let lock = try session.lock()
-            defer { withExtendedLifetime(lock) {} }
-            for name in names where name != last { try removeFile(of: name) }
+    private func remove(_ isMeant: (Attachment) -> Bool) throws {
+        func meant() throws -> [String] {
+            try session.state.agents.attachments().filter { $0.value.attachment.map(isMeant) ?? false }.map(
+                \.key)
         }
-        do { _ = try session.remove(last) } catch {
-            // Somebody else was faster, with this one; the others still have to be taken out of the kernel.
-            guard RuntimeFault(error).code == .configuration, names.count == 1,
-                try session.state.agents.attachments()[last] == nil
-            else { throw error }
+        guard let last = try meant().max() else { return }
+        if let watcher = try session.watcher() {
+            do {
+                let lock = try session.lock()
+                defer { withExtendedLifetime(lock) {} }
+                for name in try meant() where name != last { try removeFile(of: name) }
+            }
+            do { _ = try session.ask(watcher, .rm) { $0.name = last } } catch {
+                // Somebody else was faster with this one. The others still have to be taken out of the kernel; where nothing else is
+                // left to apply the watcher sees that by itself.
+                guard try session.state.agents.attachments()[last] == nil else { throw error }
+                if try !session.load(canBeEmpty: true).agents.isEmpty { _ = try session.ask(watcher, .apply) }
+            }
+            return
+        }
+        let lock = try session.lock()
+        defer { withExtendedLifetime(lock) {} }
+        let names = try meant()
+        try takeOut(names)
+        // Last, so that whoever is killed before, or told that it did not work, finds them again.
+        for name in names { try removeFile(of: name) }
+    }
+
+    /// Has the kernel forget agents, also where the configuration cannot be read, or has something against it: their containers go, and wait
+    /// for nobody to mend it.
+    private func takeOut(_ names: [String]) throws {
+        do { _ = try session.apply(try session.load(canBeEmpty: true).removing(Set(names))) } catch {
+            var network = try HostNetwork()
+            for name in names { _ = try network.remove(agent: name) }
         }
     }
 
@@ -180,7 +208,9 @@ struct Attaching {
         let probe = Attachment(network: "status", container: "status", interface: "eth0").agentName(hint: nil)
         let more = try hive.adding(probe, AgentSettings(), in: session.state.agents)
         if let watcher = try session.watcher() {
-            _ = try session.ask(watcher, .show)
+            if let words = try session.ask(watcher, .show).shown?.watcher?.refused {
+                throw RuntimeFault(.unavailable, words)
+            }
             return
         }
         var network = try HostNetwork()

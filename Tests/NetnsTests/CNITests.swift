@@ -298,6 +298,31 @@ struct CNITests {
         #expect(try runtime.agents() == [])
     }
 
+    /// Whatever has become wrong meanwhile, a container goes, and its link with it.
+    @Test func delWorksWhateverIsWrong() throws {
+        let runtime = try RuntimeLab()
+        let lab = runtime.lab
+        let wrongs: [(String, [String: Any])] = [
+            ("printf '{ network: { bridge: 7 } }' >/run/lab/hive.json", [:]),
+            ("touch /run/lab/state/agents.d/stray", [:]),
+            ("printf '{' >/run/lab/state/agents.d/other.json", [:]),
+            ("true", ["egres": 1]), ("true", ["ipam": ["type": "host-local"]]), ("true", ["egress": 7]),
+        ]
+        for (damage, more) in wrongs {
+            try runtime.container("one")
+            _ = try runtime.add("one")
+            #expect(try lab.links(in: "one")["eth0"] != nil, "before \(damage)")
+            #expect(try lab.run(["sh", "-c", damage]).status == 0)
+            let call = try runtime.cni("DEL", "one", RuntimeLab.network(with: more))
+            #expect(call.status == 0, "\(damage) \(more): \(call)")
+            #expect(try lab.links(in: "one")["eth0"] == nil, "\(damage) \(more)")
+            #expect(try !lab.run(["ls", "\(Lab.state)/agents.d"]).stdout.contains("one-"))
+            try lab.must("rm -f /run/lab/state/agents.d/stray /run/lab/state/agents.d/other.json")
+            try lab.write(configuration: "{}")
+            try lab.ip("netns del one")
+        }
+    }
+
     /// Killed at any point of ADD: DEL takes away what there is, and ADD works.
     @Test func killedWhileItAdds() throws {
         let runtime = try RuntimeLab()

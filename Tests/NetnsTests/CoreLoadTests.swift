@@ -178,7 +178,7 @@ struct CoreLoadTests {
             """,
         ])
         defer { crowd.end() }
-        wait(seconds: 20) { !crowd.words.contains("held") }
+        wait(seconds: 120) { !crowd.words.contains("held") }
         #expect(try core.operate(["cmd": "list"])["ok"] as? Bool == true)
         #expect(try says(list, CoreLab.host, alice, [CoreLab.admin]).contains("16 connections already"))
     }

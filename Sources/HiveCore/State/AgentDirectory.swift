@@ -16,10 +16,24 @@ public struct AgentDirectory: Sendable {
     }
 
     /// What container runtimes have attached, by agents' names; also what is left of containers that have gone without a word.
+    ///
+    /// Files that cannot be understood are passed over: nobody's container has to stay because of another one's file.
     public func attachments() throws(HiveError) -> [String: AgentSettings] {
-        Dictionary(
-            try all().filter { $0.settings.attachment != nil }.map { ($0.name, $0.settings) }
-        ) { first, _ in first }
+        let entries: [String]
+        do throws(DurableFile.Failure) { entries = try DurableFile.entries(of: path) } catch {
+            if error.isMissing { return [:] }
+            throw error.error
+        }
+        var found: [String: AgentSettings] = [:]
+        for entry in entries where entry.hasSuffix(".json") && !entry.hasPrefix(".") {
+            let name = String(entry.dropLast(5))
+            guard let text = try? DurableFile.read(file(name), onlyRegular: true),
+                let declaration = try? Declaration(name: name, text: text, file: file(name)),
+                declaration.settings.attachment != nil
+            else { continue }
+            found[name] = declaration.settings
+        }
+        return found
     }
 
     /// In the order of their names; without those of container runtimes whose namespaces are no more. A runtime that is killed, or a host

@@ -12,7 +12,10 @@ extension AgentSettings {
         switch namespace {
         case .own: return false
         case .path(let named): path = named
-        case .process(let id): path = "/proc/\(id)/ns/net"
+        case .process(let id):
+            path = "/proc/\(id)/ns/net"
+            // The number is another process's by now: in the host's own network no container ever was.
+            if NamespaceFile.isOwn(path) { return true }
         }
         switch NamespaceFile.look(path) {
         case .missing, .other: return true
@@ -26,6 +29,13 @@ public enum NamespaceFile {
     case namespace, missing, other
     /// With the errno that looking ended with.
     case unknown(Int32)
+
+    /// It is the one that the calling thread is in.
+    static func isOwn(_ path: String) -> Bool {
+        var (there, here) = (stat(), stat())
+        return stat(path, &there) == 0 && stat("/proc/thread-self/ns/net", &here) == 0
+            && there.st_dev == here.st_dev && there.st_ino == here.st_ino
+    }
 
     /// By the file system that it is of: `NSFS_MAGIC`, of include/uapi/linux/magic.h.
     public static func look(_ path: String) -> NamespaceFile {

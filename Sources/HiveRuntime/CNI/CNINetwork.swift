@@ -59,6 +59,18 @@ struct CNINetwork {
                 .configuration, "the configuration has no name, or not one that a network can have")
         }
         self.name = name
+        configPath = try Self.path("config", members, Configuration.standardPath)
+        statePath = try Self.path("state", members, Configuration.standardStateDirectory)
+        socket = try Self.path("socket", members, ControlClient.standardPath)
+        dns = members["dns"] ?? .object([:])
+        previousAddresses = Self.addresses(members["prevResult"])
+        valid = try Self.attachments(
+            members["cni.dev/valid-attachments"] ?? members["cni.dev/attachments"], network: name)
+        // What is only taken away has to be that, however wrong the rest has become meanwhile.
+        guard ![.del, .gc].contains(verb) else {
+            settings = AgentSettings()
+            return
+        }
         for (key, value) in members.sorted(by: { $0.key < $1.key }) where !key.contains("/") {
             guard Self.keys.contains(key) else {
                 let hint = nearest(to: key, among: Self.keys).map { ": did you mean \(quoted($0))?" } ?? ""
@@ -78,15 +90,8 @@ struct CNINetwork {
                 "hive-cni makes the link: it has to be the first plugin of its list, and there is a prevResult"
             )
         }
-        configPath = try Self.path("config", members, Configuration.standardPath)
-        statePath = try Self.path("state", members, Configuration.standardStateDirectory)
-        socket = try Self.path("socket", members, ControlClient.standardPath)
         settings = try Self.settings(members)
-        dns = members["dns"] ?? .object([:])
         guard dns.object != nil else { throw RuntimeFault(.configuration, "dns must be an object") }
-        previousAddresses = Self.addresses(members["prevResult"])
-        valid = try Self.attachments(
-            members["cni.dev/valid-attachments"] ?? members["cni.dev/attachments"], network: name)
     }
 
     private static func path(_ key: String, _ members: [String: JSONValue], _ standard: String)

@@ -13,7 +13,8 @@ struct NetavarkNetwork {
     static let lists = ["allow", "deny", "host"]
     static let options = ["egress", "connections", "rate", "web-port", "config", "state", "socket"] + lists
 
-    init(_ network: JSONValue) throws(RuntimeFault) {
+    /// - Parameter isLeaving: its container only goes, whatever may have become of the network meanwhile.
+    init(_ network: JSONValue, isLeaving: Bool = false) throws(RuntimeFault) {
         guard let name = network["name"]?.string, Attachment.isIdentifier(name) else {
             throw RuntimeFault(.configuration, "the network has no name, or not one that a network can have")
         }
@@ -21,6 +22,7 @@ struct NetavarkNetwork {
         var options: [String: String] = [:]
         for (key, value) in network["options"]?.object ?? [:] {
             guard Self.options.contains(key), let text = value.string else {
+                if isLeaving { continue }
                 let hint = nearest(to: key, among: Self.options).map { ": did you mean \(quoted($0))?" } ?? ""
                 throw RuntimeFault(
                     .unsupportedField,
@@ -28,10 +30,6 @@ struct NetavarkNetwork {
                 )
             }
             options[key] = text
-        }
-        if let ipam = network["ipam_options"]?["driver"]?.string, !["", "host-local", "none"].contains(ipam) {
-            throw RuntimeFault(
-                .unsupportedField, "the ipam driver is \(quoted(ipam)), but addresses are leased by Hive")
         }
         func path(_ key: String, _ standard: String) throws(RuntimeFault) -> String {
             guard let path = options[key] else { return standard }
@@ -43,6 +41,14 @@ struct NetavarkNetwork {
         configPath = try path("config", Configuration.standardPath)
         statePath = try path("state", Configuration.standardStateDirectory)
         socket = try path("socket", ControlClient.standardPath)
+        guard !isLeaving else {
+            settings = AgentSettings()
+            return
+        }
+        if let ipam = network["ipam_options"]?["driver"]?.string, !["", "host-local", "none"].contains(ipam) {
+            throw RuntimeFault(
+                .unsupportedField, "the ipam driver is \(quoted(ipam)), but addresses are leased by Hive")
+        }
         settings = try Self.settings(options)
         if network["internal"]?.bool == true, settings.egress != .none {
             throw RuntimeFault(.configuration, "the network is internal, but its options let containers out")
@@ -98,14 +104,14 @@ struct NetavarkCall {
     private let options: JSONValue
     private let ports: JSONValue
 
-    init(_ input: JSONValue) throws(RuntimeFault) {
+    init(_ input: JSONValue, isLeaving: Bool = false) throws(RuntimeFault) {
         guard let container = input["container_id"]?.string, Attachment.isIdentifier(container) else {
             throw RuntimeFault(
                 .configuration, "there is no container_id, or not one that a container can have")
         }
         self.container = container
         containerName = input["container_name"]?.string
-        network = try NetavarkNetwork(input["network"] ?? .null)
+        network = try NetavarkNetwork(input["network"] ?? .null, isLeaving: isLeaving)
         options = input["network_options"] ?? .null
         link = options["interface_name"]?.string ?? Attaching.link
         ports = input["port_mappings"] ?? .null

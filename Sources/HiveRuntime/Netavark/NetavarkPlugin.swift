@@ -54,7 +54,7 @@ public enum NetavarkPlugin {
             case ("setup", 2):
                 return (JSONValue.text(try setup(arguments[1], try JSONValue(input()), note)) + "\n", 0)
             case ("teardown", 2):
-                let call = try NetavarkCall(try JSONValue(input()))
+                let call = try NetavarkCall(try JSONValue(input()), isLeaving: true)
                 try Attaching(session: call.network.session(note)).detach(call.attachment)
                 return ("", 0)
             default:

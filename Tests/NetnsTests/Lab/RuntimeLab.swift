@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 
 /// A container runtime on a lab's host: it makes network namespaces, and calls hive-cni as libcni does.
-final class RuntimeLab {
+final class RuntimeLab: @unchecked Sendable {
     let lab: Lab
     static let directory = (Lab.hivectlPath as NSString).deletingLastPathComponent
     static let cni = directory + "/hive-cni"
