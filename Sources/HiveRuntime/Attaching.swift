@@ -46,8 +46,8 @@ struct Attaching {
         }
         let name = attachment.agentName(hint: hint)
         do { _ = try session.add(name, settings) } catch {
-            // (By another process, at the same time.)
-            guard
+            // By another process, at the same time. (What fails later than that, in the kernel, is told as what it is.)
+            guard RuntimeFault(error).code == .configuration,
                 try session.state.agents.attachments().contains(where: { $0.value.attachment == attachment })
             else {
                 throw error
@@ -168,8 +168,10 @@ struct Attaching {
 
     private func removeFile(of name: String) throws {
         do { try session.state.agents.remove(name, besides: nil) } catch {
-            // (Somebody else has just removed it.)
-            guard error.kind == .usage else { throw error }
+            // Somebody else may have just removed it; otherwise it is refused.
+            guard error.kind == .usage, try session.state.agents.attachments()[name] == nil else {
+                throw error
+            }
         }
     }
 
