@@ -17,8 +17,13 @@
     {
       overlays.default = final: prev: { hive = final.callPackage ./nix/package.nix { }; };
 
-      # (It builds the package with the machine's own nixpkgs, and needs no overlay.)
-      nixosModules.default = import ./nix/module.nix;
+      # With the package of this flake's nixpkgs, since a release's own Swift may be too old (as of 25.11 it is 5.10).
+      nixosModules.default =
+        { lib, pkgs, ... }:
+        {
+          imports = [ ./nix/module.nix ];
+          services.hive.package = lib.mkDefault self.packages.${pkgs.stdenv.hostPlatform.system}.hive;
+        };
 
       packages = forEachSystem (system: rec {
         inherit (pkgsFor system) hive;

@@ -82,9 +82,14 @@ in
     address6 = optional types.str "An address of `network.subnet6`. Null: the one with the number of the IPv4 address.";
     namespace = optional (types.either hostPath (
       types.submodule {
-        options.pid = mkOption {
-          type = types.ints.between 1 4194304;
-          description = "A process in it.";
+        options = {
+          pid = mkOption {
+            type = types.ints.between 1 4194304;
+            description = "A process in it.";
+          };
+          started = optional types.ints.unsigned ''
+            When that was started, field 22 of proc_pid_stat(5): then no other process is taken for it that has its number later.
+          '';
         };
       }
     )) "Somebody else's network namespace. Null: Hive makes /run/netns/hive-NAME.";

@@ -13,6 +13,7 @@
 let
   inherit (config.networking) firewall nftables;
   bridge = cfg.network.bridge;
+  prefix = cfg.network.interfacePrefix;
   kernel = config.boot.kernelPackages.kernel.version;
   systemd = config.systemd.package.version;
   says = assertion: message: { inherit assertion message; };
@@ -26,6 +27,10 @@ let
       privateNetwork = its.privateNetwork || its.interfaces != [ ] || its.macvlans != [ ] || its.extraVeths != { };
     in
     [
+      # (nixos-containers.nix makes it the container's networking.hostName.)
+      (says (builtins.match "[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?" container != null)
+        "containers.\"${container}\", the container of the agent \"${name}\", cannot be the name of a machine: at most 63 letters, digits and hyphens, no hyphen last. Say container.nixos = \"…\" for another name."
+      )
       (says (!privateNetwork)
         "containers.\"${container}\" has a network of its own (privateNetwork, interfaces, macvlans or extraVeths), but it is that of the agent \"${name}\", whose network Hive makes: leave these out."
       )
@@ -62,36 +67,58 @@ let
   outgoing = lib.filter goesOut (lib.attrNames cfg.agents);
   letsOut = lib.any (
     line:
-    lib.hasInfix "iifname" line && lib.hasInfix bridge line && lib.hasInfix "accept" line
-  ) (lib.splitString "\n" (firewall.extraForwardRules or ""));
+    lib.hasInfix "iifname" line && lib.any (name: lib.hasInfix name line) [ "\"${bridge}\"" " ${bridge} " ]
+    && lib.hasInfix "accept" line
+  ) (map withoutComment (lib.splitString "\n" (firewall.extraForwardRules or "")));
+  withoutComment = line: lib.head (lib.splitString "#" line);
+  filtersForward = firewall.enable && nftables.enable && firewall.filterForward && !letsOut;
+
+  # iptables has a + at the end for any further letters, and nftables a *. Links of agents have names of their own behind the prefix.
+  trusted = lib.filter (
+    entry:
+    let
+      found = builtins.match "(.*)[+*]" entry;
+      stem = lib.head found;
+    in
+    if found == null then
+      entry == bridge || lib.hasPrefix prefix entry
+    else
+      lib.any (lib.hasPrefix stem) [ bridge prefix ] || lib.hasPrefix prefix stem
+  ) firewall.trustedInterfaces;
 
   # It is so by default with a ruleset of one's own, and with old values of system.stateVersion.
   flushes = nftables.enable && (nftables.flushRuleset or false || lib.hasInfix "flush ruleset" nftables.ruleset);
   badNames = lib.filter (name: builtins.match "[a-z][a-z0-9-]{0,62}" name == null) (lib.attrNames cfg.agents);
 in
-[
-  (says (containerOf == { } || containerOptions ? networkNamespace)
-    "services.hive.agents with container = true need containers.<name>.networkNamespace, which NixOS has from 25.05 on: take a newer one, or start the container in /run/netns/hive-NAME by other means, with container = false."
-  )
-  (says (!flushes || lib.versionAtLeast kernel "6.9")
-    "networking.nftables flushes the ruleset whenever it is loaded (flushRuleset, which a ruleset of one's own turns on), and before Linux 6.9 that takes Hive's tables along, for this kernel, ${kernel}, has none that only their owner can change: set networking.nftables.flushRuleset = false and write tables into networking.nftables.tables, or take a newer kernel."
-  )
-  (says (!(lib.elem bridge firewall.trustedInterfaces))
-    "networking.firewall.trustedInterfaces has \"${bridge}\", the bridge of the agents, who are not to be trusted: take it out."
-  )
-  (says (outgoing == [ ] || !(firewall.enable && nftables.enable && firewall.filterForward) || letsOut)
-    "networking.firewall.filterForward drops what agents send outside, and ${lib.concatStringsSep ", " outgoing} may: add to networking.firewall.extraForwardRules the line iifname \"${bridge}\" accept, which leaves the decision to Hive."
-  )
-  (says (badNames == [ ])
-    "services.hive.agents: ${lib.concatStringsSep ", " badNames} cannot be the name of an agent: 1 to 63 of a-z, 0-9 and -, a letter first."
-  )
-  (says (config.users.users ? ${cfg.gateway.user})
-    "services.hive.gateway.user is \"${cfg.gateway.user}\", but there is no users.users.\"${cfg.gateway.user}\": the boundary has to know whom to let through."
-  )
-  (address "address4")
-  (address "address6")
-  (unshared containerOf (
-    names: container: "services.hive.agents: ${names} have the same container, \"${container}\": a container belongs to one agent."
-  ))
-]
-++ lib.concatLists (lib.mapAttrsToList perContainer containerOf)
+{
+  assertions = [
+    (says (containerOf == { } || containerOptions ? networkNamespace)
+      "services.hive.agents with container = true need containers.<name>.networkNamespace, which NixOS has from 25.05 on: take a newer one, or start the container in /run/netns/hive-NAME by other means, with container = false."
+    )
+    (says (!flushes || lib.versionAtLeast kernel "6.9")
+      "networking.nftables flushes the ruleset whenever it is loaded (flushRuleset, which a ruleset of one's own turns on), and before Linux 6.9 that takes Hive's tables along, for this kernel, ${kernel}, has none that only their owner can change: set networking.nftables.flushRuleset = false and write tables into networking.nftables.tables, or take a newer kernel."
+    )
+    (says (trusted == [ ])
+      "networking.firewall.trustedInterfaces has ${lib.concatMapStringsSep ", " builtins.toJSON trusted}. That is the bridge of the agents, \"${bridge}\", or their links, \"${prefix}…\", or a pattern that fits them, and they are not to be trusted: take it out, or write down the names that are meant."
+    )
+    (says (outgoing == [ ] || !filtersForward)
+      "networking.firewall.filterForward drops what agents send outside, and ${lib.concatStringsSep ", " outgoing} may: add to networking.firewall.extraForwardRules the line iifname \"${bridge}\" accept, which leaves the decision to Hive."
+    )
+    (says (badNames == [ ])
+      "services.hive.agents: ${lib.concatStringsSep ", " badNames} cannot be the name of an agent: 1 to 63 of a-z, 0-9 and -, a letter first."
+    )
+    (says (config.users.users ? ${cfg.gateway.user})
+      "services.hive.gateway.user is \"${cfg.gateway.user}\", but there is no users.users.\"${cfg.gateway.user}\": the boundary has to know whom to let through."
+    )
+    (address "address4")
+    (address "address6")
+    (unshared containerOf (
+      names: container: "services.hive.agents: ${names} have the same container, \"${container}\": a container belongs to one agent."
+    ))
+  ]
+  ++ lib.concatLists (lib.mapAttrsToList perContainer containerOf);
+
+  # Agents of a roster are not known here. They may all be without egress, so that this is no reason to build nothing.
+  warnings = lib.optional (cfg.roster != null && outgoing == [ ] && filtersForward)
+    "networking.firewall.filterForward drops what agents send outside, also those of services.hive.roster: add to networking.firewall.extraForwardRules the line iifname \"${bridge}\" accept, which leaves the decision to Hive. If none of them has egress, it changes nothing.";
+}

@@ -41,12 +41,44 @@ let
   reread = { reloadTriggers = [ config.environment.etc."hive/hive.json".source ]; };
   # A container's unit, and whoever else needs the boundary, does not end with it: Wants=, and neither Requires= nor BindsTo=.
   watcher = "hive-net.service";
+
+  # In front of an agent's container, as in packaging/hive-nspawn@.service: without a namespace, or with a boundary that does not hold, it
+  # is not started. A new hive.json takes effect a moment after the reload has ended, which only sends a signal: the container that the same
+  # switch starts would not find its namespace or socket, or would find the rules from before. So there are ten seconds for that.
+  boundaryHolds = name: ''
+    shown=
+    for ((i = 0; i < 100; ++i)); do
+      if [[ -e /run/netns/hive-${name} && -d /run/hive/agents/${name} ]]; then
+        shown=$(${cfg.package}/bin/hivectl net show --color never ${name}) || exit
+        case $shown in *DRIFT:* | "Nothing of "*) ;; *) break ;; esac
+      fi
+      sleep 0.1
+    done
+    if [[ ! -e /run/netns/hive-${name} ]]; then
+      echo "There is no network namespace /run/netns/hive-${name}, so that the container is not started." \
+        "What hinders the watcher? systemctl status ${watcher}" >&2
+      exit 1
+    fi
+    if [[ ! -d /run/hive/agents/${name} ]]; then
+      echo "There is no directory /run/hive/agents/${name} for the agent's socket, so that the container is not started." \
+        "What hinders the core? systemctl status hived" >&2
+      exit 1
+    fi
+    # A namespace that is there says nothing of the rules. What differs, or leads round the boundary, is a line of its own.
+    case $shown in
+      *DRIFT:* | *ALARM:* | "Nothing of "*)
+        echo "The boundary of ${name} does not hold, so that the container is not started:" >&2
+        echo "$shown" >&2
+        exit 1
+        ;;
+    esac
+  '';
 in
 {
   imports = [ ./options.nix ];
 
   config = lib.mkIf cfg.enable {
-    assertions = import ./assertions.nix { inherit lib config cfg containerOf containerOptions; };
+    inherit (import ./assertions.nix { inherit lib config cfg containerOf containerOptions; }) assertions warnings;
 
     environment.systemPackages = [ cfg.package ];
     environment.etc."hive/hive.json".text = builtins.toJSON settings;
@@ -72,15 +104,19 @@ in
           (units.service ../packaging/hive-net.service)
           reread
           {
-            before = containerUnits;
+            # (No `before` with them: their own `after` is enough, and this unit would change with every container that is declared or
+            # taken away. A switch restarts a unit that has changed so. As it is, there is a new hive.json, and the unit is reloaded.)
             wantedBy = containerUnits;
+            # A unit that has changed would be stopped first, and started last. In between nftables is loaded anew, and when no watcher
+            # owns Hive's tables, a flush takes them along: containers would run without a boundary. So it is restarted, after that.
+            stopIfChanged = false;
           }
         ];
         hived = lib.mkMerge [
           (units.service ../packaging/hived.service)
           reread
-          # It makes the directories that containers have their sockets from.
-          { before = containerUnits; }
+          # As above. (It is of no use for as long as it is stopped.)
+          { stopIfChanged = false; }
         ];
         hive-web = lib.mkMerge [
           (units.service ../packaging/hive-web.service)
@@ -107,9 +143,18 @@ in
             after = [ watcher "hived.service" ];
             # NixOS binds the daemon's socket into every container. What is mounted over it inside, root inside can take away again, since
             # without a user namespace it may unmount. So nspawn itself finds nothing there to bind: it is hidden from the whole unit.
-            serviceConfig = lib.mkIf (!cfg.agents.${name}.nixDaemon) {
-              InaccessiblePaths = [ "-/nix/var/nix/daemon-socket" ];
-            };
+            # (Not by InaccessiblePaths=, for which systemd mounts the one directory that it has for all units,
+            # /run/systemd/inaccessible/dir: root inside can mount that anew, to be written to, and leave files for other units. This one is
+            # nobody else's, and as its one inode is its own, nothing can be made in it.)
+            serviceConfig.TemporaryFileSystem = lib.mkIf (!cfg.agents.${name}.nixDaemon) [
+              "/nix/var/nix/daemon-socket:ro,nr_inodes=1"
+            ];
+            # What is refused below ends with an error, and NixOS has containers restarted then (Restart=on-failure): every second, and
+            # without end, until the boundary holds. systemd would otherwise give up after five times, within a second.
+            serviceConfig.RestartSec = lib.mkDefault 1;
+            unitConfig.StartLimitIntervalSec = lib.mkDefault 0;
+            # (`exit` with an error only: what NixOS does before the start comes after this, in the same script.)
+            preStart = lib.mkBefore (boundaryHolds name);
           }
         ) containerOf
       ))
@@ -137,7 +182,7 @@ in
             };
             # nspawn leaves CAP_NET_ADMIN out in a namespace that is there already, but not where somebody adds it (enableTun): then this
             # still holds. With CAP_NET_RAW an agent would write frames, which the bridge drops; without, it cannot try.
-            extraFlags = [ "--drop-capability=CAP_NET_ADMIN,CAP_NET_RAW" ];
+            extraFlags = [ "--drop-capability=CAP_NET_ADMIN,CAP_NET_RAW" "--resolv-conf=off" ];
           }
           // lib.optionalAttrs (containerOptions ? networkNamespace) {
             # (With a network of the container's own besides, NixOS 25.05 and 25.11 stumble over their own assertion, and nobody would come to

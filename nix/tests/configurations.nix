@@ -14,7 +14,7 @@
   };
 
   # Every option.
-  full = lib.mkMerge [
+  full.imports = [
     (hive {
       adminUsers = [ "alice" ];
       network = {

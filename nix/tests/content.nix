@@ -14,6 +14,7 @@
 let
   full = machine [ configurations.full ];
   empty = machine [ configurations.empty ];
+  processes = hive { agents = { alpha.namespace.pid = 17; beta.namespace = { pid = 18; started = 4711; }; }; };
   off = machine [ { services.hive.agents.alpha.container = true; } ];
   inherit (full.config) containers;
   inherit (full.config.systemd) services sockets;
@@ -21,6 +22,7 @@ let
   unit = services."container@h-alpha";
   file = json full;
 
+  starts = service: words: map (word: lib.hasInfix word service.preStart) words;
   has = name: list: values: is name (lib.filter (value: lib.elem value list) values) values;
 in
 [
@@ -69,6 +71,10 @@ in
     bindReadOnly = [ "/usr" ];
   })
   (is "hive.json: a policy that allows nothing" file.agents.gamma.egress { })
+  (is "hive.json: a process's namespace" (lib.mapAttrs (_: agent: agent.namespace) (json (machine [ processes ])).agents) {
+    alpha = { pid = 17; };
+    beta = { pid = 18; started = 4711; };
+  })
   (is "hive.json: an agent of defaults" (json (machine [ configurations.readme ])).agents.gamma { egress = "none"; })
 
   # Containers
@@ -79,10 +85,33 @@ in
     "/state" = { mountPoint = "/state"; hostPath = "/srv/alpha"; isReadOnly = false; };
   })
   (is "container: no files where none are named" (lib.attrNames containers.second.bindMounts) [ "/run/hive/agent" ])
-  (is "container: without the capabilities" alpha.extraFlags [ "--drop-capability=CAP_NET_ADMIN,CAP_NET_RAW" ])
+  (is "container: without the capabilities, and nspawn copies no resolv.conf either" alpha.extraFlags [
+    "--drop-capability=CAP_NET_ADMIN,CAP_NET_RAW"
+    "--resolv-conf=off"
+  ])
   (is "container: without the host's resolv.conf" alpha.copyResolvConf false)
-  (is "container: no daemon of Nix" unit.serviceConfig.InaccessiblePaths [ "-/nix/var/nix/daemon-socket" ])
-  (is "container: but where it is asked for" services."container@second".serviceConfig { })
+  (is "container: no daemon of Nix" unit.serviceConfig.TemporaryFileSystem [ "/nix/var/nix/daemon-socket:ro,nr_inodes=1" ])
+  (is "container: but where it is asked for" (services."container@second".serviceConfig ? TemporaryFileSystem) false)
+  (is "container: is tried again, each second, without end" (
+    map (service: [ service.serviceConfig.RestartSec service.unitConfig.StartLimitIntervalSec ]) [ unit services."container@second" ]
+  ) [ [ 1 0 ] [ 1 0 ] ])
+  (is "container: or as one likes"
+    (machine [
+      configurations.full
+      { systemd.services."container@h-alpha" = { serviceConfig.RestartSec = 5; unitConfig.StartLimitIntervalSec = 60; }; }
+    ]).config.systemd.services."container@h-alpha".serviceConfig.RestartSec
+    5
+  )
+  (is "container: waits for its namespace and its socket" (
+    starts unit [ "-e /run/netns/hive-alpha &&" "-d /run/hive/agents/alpha ]]" ]
+  ) [ true true ])
+  (is "container: which are those of its agent" (
+    starts services."container@second" [ "/run/netns/hive-beta" "/run/hive/agents/beta" "second" ]
+  ) [ true true false ])
+  (is "container: does not start without a boundary" (
+    starts unit [ "$(/nix/store/hive/bin/hivectl net show --color never alpha)" "*DRIFT:*" "*ALARM:*" "exit 1" ]
+  ) [ true true true true ])
+  (is "container: and leaves off in front of NixOS's own part by an error only" (starts unit [ "exit 0" ]) [ false ])
   (is "container: of another name" containers.second.networkNamespace "/run/netns/hive-beta")
   (is "container: none for nspawn" (lib.attrNames containers) [ "h-alpha" "second" ])
   (is "container: as before copyResolvConf"
@@ -94,7 +123,8 @@ in
   (has "order: containers after the boundary and the core" unit.after [ "hive-net.service" "hived.service" ])
   (has "order: containers want the boundary" unit.wants [ "hive-net.service" ])
   (is "order: and do not end with it" [ unit.requires unit.bindsTo unit.partOf unit.requisite unit.requiredBy ] [ [ ] [ ] [ ] [ ] [ ] ])
-  (has "order: the boundary before containers" services.hive-net.before [ "container@h-alpha.service" "container@second.service" "machines.target" ])
+  (is "order: and does not change with them, or a switch would restart it" services.hive-net.before [ "machines.target" ])
+  (is "order: it is never stopped for a switch" (map (name: services.${name}.stopIfChanged) [ "hive-net" "hived" ]) [ false false ])
   (has "order: the boundary is wanted by containers" services.hive-net.wantedBy [ "multi-user.target" "container@h-alpha.service" "container@second.service" ])
   (has "order: the boundary after what flushes rules" services.hive-net.after [ "nftables.service" ])
   (has "order: the core after the boundary" services.hived.after [ "hive-net.service" ])
@@ -139,5 +169,9 @@ in
   (is "people: operators" full.config.users.groups.hive-admin.members [ "alice" ])
   (is "people: have hivectl" (map (package: package.name) full.config.environment.systemPackages) [ "hive" ])
   (is "nothing against it" (objections full ++ objections empty) [ ])
-  (is "nothing where it is off" [ off.config.systemd.services off.config.containers off.config.environment.etc off.config.assertions ] [ { } { } { } [ ] ])
+  (is "and nothing to be warned of" (full.config.warnings ++ empty.config.warnings) [ ])
+  (is "nothing where it is off"
+    [ off.config.systemd.services off.config.containers off.config.environment.etc off.config.assertions off.config.warnings ]
+    [ { } { } { } [ ] [ ] ]
+  )
 ]

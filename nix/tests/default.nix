@@ -33,6 +33,7 @@ let
   hive = settings: { services.hive = { enable = true; } // settings; };
   # What a machine's assertions have against it.
   objections = evaluated: map (one: one.message) (lib.filter (one: !one.assertion) evaluated.config.assertions);
+  warnings = evaluated: evaluated.config.warnings;
   json = evaluated: builtins.fromJSON evaluated.config.environment.etc."hive/hive.json".text;
 
   is = name: got: wanted: {
@@ -42,7 +43,7 @@ let
     wanted = builtins.toJSON wanted;
   };
 
-  arguments = { inherit is lib machine machineOf hive objections json pkgs; };
+  arguments = { inherit is lib machine machineOf hive objections warnings json pkgs; };
   configurations = import ./configurations.nix arguments;
   refused = import ./refused.nix arguments;
 in
@@ -83,6 +84,9 @@ in
         );
     in
     all "service" "Service" "serviceConfig" evaluated.services ++ all "socket" "Socket" "socketConfig" evaluated.sockets;
+
+  # What an agent's container does before it starts, for bash. (scripts/nix-check runs it.)
+  preStart = (machine [ (hive { agents.alpha.container = true; }) ]).config.systemd.services."container@h-alpha".preStart;
 
   # Texts of hive.json, for hivectl. (It looks for the gateway's user, whom the machine that this runs on has, if it is one of those.)
   accepted = lib.mapAttrs (

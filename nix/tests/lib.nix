@@ -58,7 +58,7 @@ let
 
     literalExpression = text: { _type = "literalExpression"; inherit text; };
     inherit (import ./modules.nix lib)
-      mkOption mkEnableOption mkIf mkMerge mkOverride mkDefault mkForce mkOptionType evalModules mergeEqualOption
+      mkOption mkEnableOption mkIf mkMerge mkOverride mkDefault mkForce mkBefore mkOptionType evalModules mergeEqualOption
       mergeDefinitions pushDown evalSubmodule;
     types = import ./types.nix lib;
   };

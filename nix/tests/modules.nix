@@ -21,6 +21,8 @@ let
     mkOverride = priority: content: { _type = "override"; inherit priority content; };
     mkDefault = mkOverride 1000;
     mkForce = mkOverride 50;
+    # (Without the order.)
+    mkBefore = content: content;
     mkOptionType =
       type:
       {
@@ -136,15 +138,20 @@ let
       }:
       let
         arguments = specialArgs // { inherit lib config options; };
+        # (nixpkgs refuses a merge in the place of a module. Of a condition, or a priority, it makes a module; nix/ needs neither.)
         load =
           module:
           let
             loaded = if builtins.isPath module || lib.isString module then import module else module;
             called = if isFunction loaded then loaded arguments else loaded;
+            kind = if isAttrs module then module._type or "module" else "module";
             isLong = called ? options || called ? config || called ? imports;
             long = if isLong then called else { config = called; };
           in
-          concatMap load (long.imports or [ ]) ++ [ long ];
+          if elem kind [ "merge" "if" "override" ] then
+            throw "Could not load a value as a module, because it is of type \"${kind}\"."
+          else
+            concatMap load (long.imports or [ ]) ++ [ long ];
         loaded = concatMap load modules;
         options = foldl' (declare prefix) { } (map (module: module.options or { }) loaded);
         config = evalTree prefix options (map (module: module.config or { }) loaded);

@@ -119,6 +119,8 @@ in
       environment = option (types.attrsOf types.str) { };
       serviceConfig = keys;
       restartIfChanged = flag true;
+      stopIfChanged = flag true;
+      preStart = lines;
     });
     systemd.sockets = sets (unit // { socketConfig = keys; listenStreams = strings; });
 

@@ -51,17 +51,32 @@ in
     says = type "services.hive.gateway.mode";
   };
 
+  # What is no module (with the small library; nixpkgs refuses the first of them).
+  mergeAsModule = {
+    module = lib.mkMerge [ (hive { }) ];
+    says = "Could not load a value as a module, because it is of type \"merge\"";
+  };
+  conditionAsModule = {
+    module.imports = [ (lib.mkIf true (hive { })) ];
+    says = "Could not load a value as a module, because it is of type \"if\"";
+  };
+  priorityAsModule = {
+    module = lib.mkForce (hive { });
+    says = "Could not load a value as a module, because it is of type \"override\"";
+  };
+
   # The package.
   oldSwift = {
-    value = import ../package.nix {
+    value = (import ../package.nix {
       inherit lib;
       swift.version = "5.10.1";
       swiftpm = null;
-      swiftPackages = null;
+      swiftPackages.stdenv.mkDerivation = attributes: attributes;
+      installShellFiles = null;
       pkg-config = null;
       libmnl = null;
       libnftnl = null;
-    };
+    }).nativeBuildInputs;
     says = "hive: Swift 6.3 is needed, and this nixpkgs has 5.10.1. Take a nixpkgs with a newer one, or give one: hive.override { swift = …; swiftpm = …; swiftPackages = …; }";
   };
 }

@@ -54,13 +54,16 @@ pkgs.testers.runNixOSTest {
   };
 
   testScript = ''
+    import shlex
+
     start_all()
     outside.wait_for_open_port(80)
     for unit in ["hive-net", "hived", "container@h-alpha", "container@h-beta"]:
         machine.wait_for_unit(f"{unit}.service")
 
+    # By the container's own systemd, with what power it has. (Not "nixos-container run", whose terminal ends with the input.)
     def alpha(command):
-        return f"nixos-container run h-alpha -- {command}"
+        return f"systemd-run --machine=h-alpha --quiet --wait --pipe -- /bin/sh -lc {shlex.quote(command)}"
 
     def curl(url):
         return f"curl -sS --fail -m 3 {url}"
@@ -82,8 +85,10 @@ pkgs.testers.runNixOSTest {
             machine.fail(alpha(curl(url)))
 
     with subtest("it may not write frames or change its link, and has no daemon of Nix"):
+        machine.succeed(alpha("ip link show eth0"), "test -S /nix/var/nix/daemon-socket/socket")
         machine.fail(alpha("ip link set eth0 mtu 1400"))
         machine.fail(alpha("test -S /nix/var/nix/daemon-socket/socket"))
+        machine.fail(alpha("grep nameserver /etc/resolv.conf"))
 
     with subtest("its socket is its own"):
         said = '{"version":1,"cmd":"ask","text":"May I?"}'
@@ -97,6 +102,13 @@ pkgs.testers.runNixOSTest {
         machine.fail(alpha(curl("http://10.77.0.1:9000/")))
         machine.succeed("systemctl restart hive-net")
         assert machine.succeed(since) == before
+
+    with subtest("a way round the boundary keeps a container from starting, until it is gone"):
+        machine.succeed("systemctl stop container@h-beta")
+        machine.succeed("ip link add rogue type veth peer name inside netns hive-beta")
+        machine.fail("systemctl start container@h-beta")
+        machine.succeed("ip link delete rogue")
+        machine.wait_until_succeeds("systemctl is-active container@h-beta")
 
     with subtest("real packets prove it"):
         machine.succeed("hivectl net verify")

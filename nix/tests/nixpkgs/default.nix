@@ -4,10 +4,13 @@
 let
   lib = import ../lib.nix;
   named = name: { inherit name; outPath = "/nix/store/${name}"; };
-  base = lib.genAttrs [ "curl" "iproute2" "libmnl" "libnftnl" "nftables" "nginx" "pkg-config" "python3" "shellcheck" "socat" "swiftpm" ] named // {
+  names = [
+    "curl" "installShellFiles" "iproute2" "libmnl" "libnftnl" "nftables" "nginx" "pkg-config" "python3" "shellcheck" "socat" "swiftpm"
+  ];
+  base = lib.genAttrs names named // {
     inherit lib;
     swift = named "swift" // { version = "6.3"; };
-    swiftPackages.stdenv.mkDerivation = attributes: attributes;
+    swiftPackages.stdenv = { mkDerivation = attributes: attributes; buildPlatform.canExecute = _: true; hostPlatform = { }; };
     callPackage = path: arguments: import path (builtins.intersectAttrs (builtins.functionArgs (import path)) packages // arguments);
     mkShell = { inputsFrom, packages }: { inputsFrom = lib.head inputsFrom; names = map (package: package.name) packages; };
     runCommand = name: _: text: { inherit name text; };
