@@ -116,6 +116,11 @@ public struct Hive: Sendable {
             roster: roster)
     }
 
+    /// The hive without those of its agents that were made at run time and have no file any more.
+    public func withoutRemoved(from directory: AgentDirectory) throws(HiveError) -> Hive {
+        try removing(Set(added.map(\.name).filter { !directory.holds($0) }))
+    }
+
     /// The same without the text that it was read from: for whoever keeps it and has no question about it any more. Errors name no lines
     /// then.
     public var withoutText: Hive {

@@ -97,7 +97,7 @@ struct HiveChecks {
                         "namespace",
                         "\(shown), but namespaces called hive-NAME are those that Hive makes itself")
                 }
-            case .process(let pid): shown = "is that of process \(pid)"
+            case .process(let pid, _): shown = "is that of process \(pid)"
             }
             if let other = owners.updateValue(agent, forKey: agent.settings.namespace) {
                 throw agent.error(

@@ -11,8 +11,9 @@ extension Hive {
         case .subnet6IsRouted, .noIPv6: key = "network.subnet6"
         case .tablesAreOwned: return obstacle.description
         case .linkNameTaken(_, let agent): key = "agents.\(agent)"
-        case .namespaceDoesNotExist(_, let agent), .namespaceIsSymbolicLink(_, let agent),
-            .namespaceIsTheHosts(_, let agent), .namespaceIsShared(_, let agent, _),
+        case .namespaceDoesNotExist(_, let agent), .namespaceIsAnothers(_, let agent),
+            .namespaceIsSymbolicLink(_, let agent), .namespaceIsTheHosts(_, let agent),
+            .namespaceIsShared(_, let agent, _),
             .namespaceIsClosed(_, let agent, _):
             key = "agents.\(agent).namespace"
         }

@@ -80,7 +80,7 @@ struct Attaching {
         let parts = path.split(separator: "/")
         if parts.count == 4, parts[0] == "proc", parts[2] == "ns", parts[3] == "net", let id = Int32(parts[1])
         {
-            return .process(id)
+            return .process(id, started: ProcessStart.of(id))
         }
         guard let real = realpath(path, nil) else { return .path(path) }
         defer { free(real) }

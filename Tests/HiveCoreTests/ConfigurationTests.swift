@@ -40,7 +40,7 @@ import Testing
             rows == [
                 "alpha 10.77.0.2 fd77:6869:7665::2 own 8080 internet",
                 "beta 10.77.0.20 fd77:6869:7665::14 own - none",
-                "delta-1 10.77.0.3 fd77:6869:7665::99 process(1234) - none",
+                "delta-1 10.77.0.3 fd77:6869:7665::99 process(1234, started: nil) - none",
                 "gamma 10.77.0.4 fd77:6869:7665::4 path(\"/run/netns/mine\") - none",
             ])
     }

@@ -18,10 +18,11 @@ import Testing
         #expect(try agents.agents().isEmpty)
         try agents.add("alpha", Self.all, besides: nil)
         try agents.add("beta", AgentSettings(), besides: nil)
-        try agents.add("gamma", AgentSettings(namespace: .process(77)), besides: nil)
+        try agents.add("gamma", AgentSettings(namespace: .process(77, started: 4711)), besides: nil)
         #expect(
             try agents.agents() == [
-                "alpha": Self.all, "beta": AgentSettings(), "gamma": AgentSettings(namespace: .process(77)),
+                "alpha": Self.all, "beta": AgentSettings(),
+                "gamma": AgentSettings(namespace: .process(77, started: 4711)),
             ])
         #expect(directory.mode("state/agents.d") == 0o755)
         #expect(directory.mode("state/agents.d/alpha.json") == 0o644)

@@ -88,10 +88,17 @@ struct CNIDepartureTests {
         #expect(try runtime.agents().count == 2)
     }
 
-    /// Whatever has become wrong meanwhile, a container goes, and its link with it.
-    @Test func delWorksWhateverIsWrong() throws {
+    /// Whatever has become wrong meanwhile, a container goes, and its link with it; and nobody else's.
+    @Test(arguments: [false, true])
+    func delWorksWhateverIsWrong(isWatched: Bool) throws {
         let runtime = try RuntimeLab()
         let lab = runtime.lab
+        let watched = try isWatched ? Watched(lab) : nil
+        defer { withExtendedLifetime(watched) {} }
+        let socket: [String: Any] = isWatched ? ["socket": "/run/hive/net.sock"] : [:]
+        try runtime.container("rest")
+        _ = try runtime.add("rest", RuntimeLab.network(with: socket))
+        let rest = try #require(try lab.links(in: "rest")["eth0"])
         let wrongs: [(String, [String: Any])] = [
             ("printf '{ network: { bridge: 7 } }' >/run/lab/hive.json", [:]),
             ("touch /run/lab/state/agents.d/stray", [:]),
@@ -100,17 +107,46 @@ struct CNIDepartureTests {
         ]
         for (damage, more) in wrongs {
             try runtime.container("one")
-            _ = try runtime.add("one")
+            _ = try runtime.add("one", RuntimeLab.network(with: socket))
             #expect(try lab.links(in: "one")["eth0"] != nil, "before \(damage)")
             #expect(try lab.run(["sh", "-c", damage]).status == 0)
-            let call = try runtime.cni("DEL", "one", RuntimeLab.network(with: more))
+            let call = try runtime.cni(
+                "DEL", "one", RuntimeLab.network(with: more.merging(socket) { $1 }))
             #expect(call.status == 0, "\(damage) \(more): \(call)")
             #expect(try lab.links(in: "one")["eth0"] == nil, "\(damage) \(more)")
             #expect(try !lab.run(["ls", "\(Lab.state)/agents.d"]).stdout.contains("one-"))
+            #expect(try lab.links(in: "rest")["eth0"]?.ifindex == rest.ifindex, "\(damage)")
             try lab.must("rm -f /run/lab/state/agents.d/stray /run/lab/state/agents.d/other.json")
             try lab.write(configuration: "{}")
             try lab.ip("netns del one")
         }
+    }
+
+    /// With a watcher and a `hive.json` that has become wrong, GC takes away all that is stale, and the watcher goes on saying what is wrong.
+    @Test func gcWorksBesideAWrongConfiguration() throws {
+        let runtime = try RuntimeLab()
+        let lab = runtime.lab
+        let watched = try Watched(lab)
+        let network = RuntimeLab.network(with: ["socket": "/run/hive/net.sock"])
+        for name in ["one", "two", "three"] {
+            try runtime.container(name)
+            _ = try runtime.add(name, network)
+        }
+        try lab.write(configuration: "{ network: { bridge: 7 } }")
+        let keep: [String: Any] = [
+            "cni.dev/valid-attachments": [["containerID": "two", "ifname": "eth0"]]
+        ]
+        let call = try runtime.cni("GC", "", network.merging(keep) { $1 })
+        #expect(call.status == 0, "\(call)")
+        for (name, isThere) in [("one", false), ("two", true), ("three", false)] {
+            #expect((try lab.links(in: name)["eth0"] != nil) == isThere, "\(name)")
+        }
+        let shown = try lab.hivectl("net", "show")
+        #expect(shown.stdout.contains("network.bridge"), "\(shown)")
+        // Right again it goes on from there.
+        try lab.write(configuration: "{ agents: { resident: {} } }")
+        _ = try watched.event(after: 0, "right again") { $0.sentence.contains("right again") }
+        #expect(try runtime.agents().count == 2)
     }
 
     /// Killed at any point of ADD: DEL takes away what there is, and ADD works.

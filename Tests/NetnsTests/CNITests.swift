@@ -180,37 +180,4 @@ struct CNITests {
         // The control.
         _ = try runtime.add("one")
     }
-
-    /// Eight at once, by eight processes, and away again.
-    @Test(arguments: [false, true])
-    func manyAtOnce(isWatched: Bool) throws {
-        let runtime = try RuntimeLab()
-        let lab = runtime.lab
-        let watched = try isWatched ? Watched(lab) : nil
-        defer { withExtendedLifetime(watched) {} }
-        let count = 8
-        for index in 0..<count { try runtime.container("c\(index)") }
-        let script = """
-            for verb in ADD DEL; do
-                pids=
-                for i in 0 1 2 3 4 5 6 7; do
-                    CNI_COMMAND=$verb CNI_CONTAINERID=c$i CNI_NETNS=/run/netns/c$i CNI_IFNAME=eth0 "$1" <"$2" >"/run/lab/$verb.$i" 2>&1 &
-                    pids="$pids $!"
-                done
-                for pid in $pids; do wait "$pid" || exit 1; done
-                [ "$verb" = DEL ] || "$3" --config /run/lab/hive.json --state /run/lab/state net show --json >/run/lab/between
-            done
-            """
-        try lab.write(script, to: "/run/lab/many.sh")
-        let network = try JSONSerialization.data(withJSONObject: RuntimeLab.network())
-        try lab.write(String(decoding: network, as: UTF8.self), to: "/run/lab/network.json")
-        let result = try lab.run([
-            "sh", "/run/lab/many.sh", RuntimeLab.cni, "/run/lab/network.json", Lab.hivectlPath,
-        ])
-        let words = try lab.run(["sh", "-c", "cat /run/lab/ADD.* /run/lab/DEL.*"]).stdout
-        #expect(result.status == 0, "\(result) \(words)")
-        let between = try lab.run(["cat", "/run/lab/between"]).stdout
-        for index in 0..<count { #expect(between.contains("\"c\(index)-"), "\(index)") }
-        #expect(try runtime.agents() == [])
-    }
 }

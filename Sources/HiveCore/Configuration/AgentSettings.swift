@@ -100,12 +100,13 @@ public struct AgentSettings: Equatable, Sendable {
             }
             return .path(path)
         case .object:
-            let process = try object.object("namespace", knowing: ["pid"])
+            let process = try object.object("namespace", knowing: ["pid", "started"])
             guard let pid = try process?.integer("pid", processes) else {
                 throw object.error(
                     "namespace", "has no pid: write { pid: NUMBER }, or the path of a namespace")
             }
-            return .process(Int32(pid))
+            let started = try process?.integer("started", 0...Int.max)
+            return .process(Int32(pid), started: started.map { UInt64($0) })
         default:
             throw object.error("namespace", "is \(node.shown), but must be a path, or { pid: NUMBER }")
         }
@@ -128,7 +129,9 @@ public struct AgentSettings: Equatable, Sendable {
         switch namespace {
         case .own: break
         case .path(let path): members.append("\"namespace\": \(JSONNode.string(path))")
-        case .process(let pid): members.append("\"namespace\": { \"pid\": \(pid) }")
+        case .process(let pid, let started):
+            let start = started.map { ", \"started\": \($0)" } ?? ""
+            members.append("\"namespace\": { \"pid\": \(pid)\(start) }")
         }
         if let container { members.append("\"container\": \(container.json)") }
         if let parent { members.append("\"parent\": \(JSONNode.string(parent))") }

@@ -104,7 +104,7 @@ public struct AgentDirectory: Sendable {
     ) throws(HiveError) -> Declaration {
         try AgentName.check(name)
         try refuseDeclared(name, configuration) { "it is in \($0) already" }
-        guard !DurableFile.exists(file(name)) else { throw exists(name) }
+        guard !holds(name) else { throw exists(name) }
         return try Declaration(name: name, text: Array(settings.text.utf8), file: file(name))
     }
 
@@ -133,14 +133,14 @@ public struct AgentDirectory: Sendable {
     public func checkRemoval(of name: String, besides configuration: Configuration?) throws(HiveError) {
         try AgentName.check(name)
         try refuseParent(name, configuration)
-        guard !DurableFile.exists(file(name)) else { return }
+        guard !holds(name) else { return }
         try refuseDeclared(name, configuration) { "it is in \($0): remove it there" }
         throw HiveError(.usage, "the agent \(quoted(name)) cannot be removed here: there is no \(file(name))")
     }
 
     /// Without it the configuration of its children would be wrong, and nothing could be applied any more.
     private func refuseParent(_ name: String, _ configuration: Configuration?) throws(HiveError) {
-        guard configuration?.roster == nil, DurableFile.exists(file(name)) else { return }
+        guard configuration?.roster == nil, holds(name) else { return }
         let others = ((try? declarations()) ?? []) + (configuration?.agents ?? [])
         guard let child = others.first(where: { $0.settings.parent == name && $0.name != name }) else {
             return
@@ -158,6 +158,9 @@ public struct AgentDirectory: Sendable {
         throw HiveError(
             .usage, "the agent \(quoted(name)) cannot be changed here, for \(why(declared.place()))")
     }
+
+    /// Whether there is such an agent's file, whatever is in it.
+    func holds(_ name: String) -> Bool { DurableFile.exists(file(name)) }
 
     private func file(_ name: String) -> String { "\(path)/\(name).json" }
 }

@@ -12,7 +12,8 @@ extension AgentSettings {
         switch namespace {
         case .own: return false
         case .path(let named): path = named
-        case .process(let id):
+        case .process(let id, let started):
+            if let started, let now = ProcessStart.of(id), now != started { return true }
             path = "/proc/\(id)/ns/net"
             // The number is another process's by now: in the host's own network no container ever was.
             if NamespaceFile.isOwn(path) { return true }

@@ -118,7 +118,7 @@ package struct BoundaryCheck: Sendable {
 
     /// - Returns: why a file is no namespace for an agent to be started in; or nil.
     static func obstacle(_ name: String, in namespace: NetworkSpec.Namespace) -> String? {
-        if case .process(let process) = namespace {
+        if case .process(let process, _) = namespace {
             return
                 "the agent \(name) lives in the namespace of process \(process), so that there is nothing to start it in: "
                 + "give it one by a path, or start and stop it by other means"

@@ -97,6 +97,8 @@ public enum NamespaceFault: Equatable, Sendable {
     case isAlso(agent: String)
     /// Of a namespace that is somebody else's to make.
     case doesNotExist
+    /// The process has ended, and another one has its number.
+    case isAnothers
     /// Which may lead somewhere else the next time.
     case isSymbolicLink
     /// There is one, somebody else's, and the kernel does not let us in.

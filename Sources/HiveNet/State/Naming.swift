@@ -32,7 +32,7 @@ enum Mark {
         switch namespace {
         case .own: "hive: agent \(agent)"
         case .path(let path): "hive: agent \(agent) in \(path)"
-        case .process(let id): "hive: agent \(agent) in /proc/\(id)/ns/net"
+        case .process(let id, _): "hive: agent \(agent) in /proc/\(id)/ns/net"
         }
     }
 
@@ -59,7 +59,7 @@ extension NetworkSpec.Namespace {
         switch self {
         case .own: "\(Self.directory)/hive-\(agent)"
         case .path(let path): path
-        case .process(let id): "/proc/\(id)/ns/net"
+        case .process(let id, _): "/proc/\(id)/ns/net"
         }
     }
 

@@ -51,8 +51,9 @@ public struct NetworkSpec: Equatable, Sendable {
         case own
         /// Somebody else's namespace, by a path such as `/run/netns/mine`: we put a link into it.
         case path(String)
-        /// The namespace that a process is in.
-        case process(Int32)
+        /// The namespace that a process is in; and when it was started (`ProcessStart`), so that none is taken for it that has its
+        /// number later. Nil: not known.
+        case process(Int32, started: UInt64? = nil)
     }
 
     public init(

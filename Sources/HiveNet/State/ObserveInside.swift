@@ -121,6 +121,11 @@ private struct Look {
             if place != .own { faults[agent] = .doesNotExist }
             return
         }
+        // (Asked after the namespace was opened: whoever has the number now had it then.)
+        if case .process(let id, let started?) = place, let now = ProcessStart.of(id), now != started {
+            faults[agent] = .isAnothers
+            return
+        }
         let identity = try NamespaceID(of: namespace)
         guard identity != host else {
             faults[agent] = .isTheHosts

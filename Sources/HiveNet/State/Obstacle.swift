@@ -10,6 +10,8 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
     case subnet4IsRouted(Prefix4, route: Prefix4, link: String)
     case subnet6IsRouted(Prefix6, route: Prefix6, link: String)
     case namespaceDoesNotExist(String, agent: String)
+    /// The process that it is named by has ended, and another one has its number.
+    case namespaceIsAnothers(String, agent: String)
     case namespaceIsSymbolicLink(String, agent: String)
     case namespaceIsTheHosts(String, agent: String)
     case namespaceIsShared(String, agent: String, other: String)
@@ -35,6 +37,8 @@ public enum Obstacle: Error, Equatable, Sendable, CustomStringConvertible {
             "the host routes \(route) over \(link), which overlaps with \(subnet)"
         case .namespaceDoesNotExist(let path, let agent):
             "the network namespace \(path) of agent \(agent) does not exist"
+        case .namespaceIsAnothers(let path, let agent):
+            "the process whose network namespace \(path) agent \(agent) was given has ended, and another one has its number"
         case .namespaceIsSymbolicLink(let path, let agent):
             "the network namespace \(path) of agent \(agent) is a symbolic link; name the namespace's own file"
         case .namespaceIsTheHosts(let path, let agent):
@@ -56,7 +60,8 @@ extension Obstacle {
     public var agent: String? {
         switch self {
         case .linkNameTaken(_, let agent), .namespaceDoesNotExist(_, let agent),
-            .namespaceIsSymbolicLink(_, let agent), .namespaceIsTheHosts(_, let agent),
+            .namespaceIsAnothers(_, let agent), .namespaceIsSymbolicLink(_, let agent),
+            .namespaceIsTheHosts(_, let agent),
             .namespaceIsShared(_, let agent, _), .namespaceIsClosed(_, let agent, _):
             agent
         case .bridgeNameTaken, .prefixTaken, .subnet4IsRouted, .subnet6IsRouted, .noIPv6, .tablesAreOwned: nil
@@ -89,6 +94,7 @@ public func obstacles(to spec: NetworkSpec, observed: NetworkObservation) -> [Ob
         case .isAlso(let other): found.append(.namespaceIsShared(path, agent: agent.name, other: other))
         case .isSymbolicLink: found.append(.namespaceIsSymbolicLink(path, agent: agent.name))
         case .doesNotExist: found.append(.namespaceDoesNotExist(path, agent: agent.name))
+        case .isAnothers: found.append(.namespaceIsAnothers(path, agent: agent.name))
         case .isClosed(let reason):
             found.append(.namespaceIsClosed(path, agent: agent.name, reason: reason))
         case nil: break

@@ -45,7 +45,7 @@ extension HostNetwork {
             let fault = observed.host.namespaceFaults[agent.name]
             switch fault {
             case nil where observed.host.namespaces[agent.name] != nil: break
-            case nil, .doesNotExist:
+            case nil, .doesNotExist, .isAnothers:
                 // No way round anything: such an agent has no network at all.
                 findings.append(
                     .warning("namespace", agent: agent.name, "there is no network namespace \(path)"))

@@ -120,7 +120,27 @@ extension Watcher {
             try options.state.agents.remove(
                 name, besides: try? Configuration(path: options.configPath))
         }
-        try apply(connection, try load())
+        let wanted: Hive
+        do { wanted = try load() } catch {
+            try withdraw(connection, because: error)
+            return
+        }
+        try apply(connection, wanted)
+    }
+
+    /// What goes, goes also where the files say something wrong: of what is in force only those agents are taken away that have no file
+    /// any more.
+    private func withdraw(_ connection: ControlConnection, because error: HiveError) throws {
+        guard let hive else { throw error }
+        let rest = try hive.withoutRemoved(from: options.state.agents)
+        let applied = try apply(rest, try rest.spec(names: names.usable(at: Hive.now)), isAsked: false)
+        refuse(error)
+        if !applied.changes.isEmpty { tellApplied(rest, applied.changes) }
+        let words = Explanation(error, hive: rest).sentences.joined(separator: " ")
+        var good = ControlAnswer(ok: true)
+        good.changes = applied.changes.map { ChangeReport.Item($0) }
+        good.notes = ["nothing else was applied: \(words)"]
+        answer(connection, good)
     }
 
     // MARK: Looking

@@ -78,7 +78,7 @@ extension Watcher {
         }
     }
 
-    private func refuse(_ error: any Error) {
+    func refuse(_ error: any Error) {
         let words = Explanation(error, hive: hive).sentences.joined(separator: " ")
         guard refusal != words else { return }
         refusal = words

@@ -67,7 +67,8 @@ enum ConfigurationKeys {
             "agents.NAME.address6", "the one with the number of address4", "An address of network.subnet6."),
         Entry(
             "agents.NAME.namespace", "/run/netns/hive-NAME, which Hive makes",
-            "Somebody else's network namespace: a path, or { pid: NUMBER }."),
+            "Somebody else's network namespace: a path, or { pid: NUMBER }. With started: NUMBER (field 22 of proc_pid_stat(5)) no "
+                + "other process is taken for it that has its number later."),
         Entry(
             "agents.NAME.parent", "none",
             "The agent that this one belongs to. For people; it changes nothing."),

@@ -54,7 +54,9 @@ extension Hivectl {
             let session = try Session(values, global, console)
             var place = NetworkSpec.Namespace.own
             if let path = try values[namespace] { place = .path(path) }
-            if let process = try values[pid] { place = .process(Int32(process)) }
+            if let process = try values[pid].map({ Int32($0) }) {
+                place = .process(process, started: ProcessStart.of(process))
+            }
             var policy = EgressText()
             // (With the default of --egress there is nothing to allow.)
             policy.allow = try values[allow] + values[egress].allow.map(\.description)

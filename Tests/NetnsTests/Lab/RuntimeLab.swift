@@ -85,6 +85,34 @@ final class RuntimeLab: @unchecked Sendable {
         return String(text)
     }
 
+    /// The same for many containers, by as many processes at the same time.
+    /// - Parameter containers: with their namespaces' paths.
+    func atOnce(_ verb: String, _ containers: [(name: String, path: String)], _ network: [String: Any])
+        throws -> [Call]
+    {
+        let directory = "/run/lab/at-once-\(UInt64.random(in: 0...UInt64.max))"
+        try lab.must("mkdir \(directory)")
+        let input = try JSONSerialization.data(withJSONObject: network)
+        try lab.write(String(decoding: input, as: UTF8.self), to: "\(directory)/network")
+        var script = "cd \(directory)\n"
+        for (index, container) in containers.enumerated() {
+            script +=
+                "(CNI_COMMAND=\(verb) CNI_CONTAINERID=\(container.name) CNI_NETNS=\(container.path) CNI_IFNAME=eth0 "
+                + "\"$1\" <network >out.\(index) 2>err.\(index); echo $? >code.\(index)) &\n"
+        }
+        try lab.write(script + "wait\n", to: "\(directory)/script")
+        try lab.must("sh \(directory)/script \(Self.cni)")
+        func text(_ name: String) throws -> String { try lab.must("cat \(directory)/\(name)").stdout }
+        return try containers.indices.map { index in
+            let output = try text("out.\(index)")
+            let json = try? JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any]
+            guard let status = Int32(try text("code.\(index)").dropLast()) else {
+                throw LabError("\(verb) \(containers[index]) has no exit code")
+            }
+            return Call(status: status, json: json ?? [:], output: output, words: try text("err.\(index)"))
+        }
+    }
+
     /// The names of agents that there are, as `net show` has them.
     func agents() throws -> [String] {
         let shown = try lab.hivectl("net", "show", "--json").json() as? [String: Any]

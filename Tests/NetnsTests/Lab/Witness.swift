@@ -6,6 +6,7 @@ enum Witness {
     /// A link, by `ip -j link`.
     struct Link: Decodable {
         let ifname: String
+        let ifindex: Int
         let operstate: String
         /// Of its Ethernet.
         let address: String?
