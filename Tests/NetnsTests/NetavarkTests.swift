@@ -142,12 +142,4 @@ struct NetavarkTests {
             ["network_options": ["interface_name": "eth0", "static_ips": ["10.77.0.9"]]])
         #expect(right.status == 0 && right.output.contains("10.77.0.9/32"), "\(right)")
     }
-
-    /// Why no real netavark calls it here. (When this fails, there is one that can: then it should.)
-    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/lib/podman/netavark")))
-    func debiansKnowsNoPlugins() throws {
-        let help = try Lab().run(["/usr/lib/podman/netavark", "--help"])
-        #expect(help.stdout.contains("--config"), "the control: it says its options")
-        #expect(!help.stdout.contains("--plugin-directory"))
-    }
 }
