@@ -46,11 +46,12 @@ let
   # is not started. A new hive.json takes effect a moment after the reload has ended, which only sends a signal: the container that the same
   # switch starts would not find its namespace or socket, or would find the rules from before. So there are ten seconds for that.
   boundaryHolds = name: ''
-    shown=
+    why=
     for ((i = 0; i < 100; ++i)); do
-      if [[ -e /run/netns/hive-${name} && -d /run/hive/agents/${name} ]]; then
-        shown=$(${cfg.package}/bin/hivectl net show --color never ${name}) || exit
-        case $shown in *DRIFT:* | "Nothing of "*) ;; *) break ;; esac
+      if [[ -e /run/netns/hive-${name} && -d /run/hive/agents/${name} ]] &&
+        why=$(${cfg.package}/bin/hivectl net show --check ${name} 2>&1); then
+        why=
+        break
       fi
       sleep 0.1
     done
@@ -64,14 +65,11 @@ let
         "What hinders the core? systemctl status hived" >&2
       exit 1
     fi
-    # A namespace that is there says nothing of the rules. What differs, or leads round the boundary, is a line of its own.
-    case $shown in
-      *DRIFT:* | *ALARM:* | "Nothing of "*)
-        echo "The boundary of ${name} does not hold, so that the container is not started:" >&2
-        echo "$shown" >&2
-        exit 1
-        ;;
-    esac
+    # A namespace that is there says nothing of the rules.
+    if [[ -n $why ]]; then
+      echo "The container of ${name} is not started. $why" >&2
+      exit 1
+    fi
   '';
 in
 {
@@ -140,7 +138,8 @@ in
           name: container:
           lib.nameValuePair "container@${container}" {
             wants = [ watcher "hived.service" ];
-            after = [ watcher "hived.service" ];
+            # (At a shutdown nftables.service flushes the rules: after the containers.)
+            after = [ watcher "hived.service" "nftables.service" ];
             # NixOS binds the daemon's socket into every container. What is mounted over it inside, root inside can take away again, since
             # without a user namespace it may unmount. So nspawn itself finds nothing there to bind: it is hidden from the whole unit.
             # (Not by InaccessiblePaths=, for which systemd mounts the one directory that it has for all units,

@@ -78,6 +78,7 @@ extension Command {
     /// - Parameter unavailable: when it also ends with 69.
     mutating func usualExits(unavailable: String? = nil) {
         exit(.usage, "the command line is wrong")
+        exit(.dataError, "a file that Hive wrote, such as the leases, is damaged")
         exit(.unavailable, (unavailable.map { "\($0), or " } ?? "") + "the kernel lacks a feature")
         exit(.software, "the kernel did not end up as it was told to, or a fault of hivectl")
         exit(.inputOutput, "reading or writing failed")

@@ -57,6 +57,9 @@ import Testing
         Line("hivectl net add x --egress none -", ["--deny", "--host"], not: ["--allow", "--egress"]),
         Line("hivectl net add x --allow a -", ["--allow", "--deny"], not: ["--egress"]),
         Line("hivectl net add x --pid 1 -", ["--rate"], not: ["--namespace", "--pid"]),
+        Line("hivectl net events -", ["-f", "--follow"]),
+        Line("hivectl net events -f -", ["--json"], not: ["--follow", "-f"]),
+        Line("hivectl net events --follow -", ["--json"], not: ["--follow", "-f"]),
         Line("hivectl completion ", ["bash", "zsh", "fish"]),
         Line("hivectl help net a", ["apply", "add"]),
         Line("hivectl help ", ["net", "journal"], not: ["help"]),
@@ -122,6 +125,48 @@ import Testing
                         + "COMP_WORDS=(\(all)); COMP_CWORD=\(count - 1); _hivectl; printf '%s\\n' \"${COMPREPLY[@]}\""
                 ).filter { !$0.isEmpty } == has, "\(words)")
         }
+    }
+
+    /// bash takes a : for a word of its own, too.
+    @Test(.enabled(if: isHere("bash"))) func wordsWithColons() throws {
+        let script = Hivectl.program().completion(for: .bash)
+        for (words, has) in [
+            ("--config a : b net pl", ["plan"]), ("--config fd77 :: 1 net pl", ["plan"]),
+            ("net why alpha host : 7000 --js", ["--json"]), ("--config a : net pl", []),
+        ] {
+            let all = "hivectl \(words)"
+            let count = all.split(separator: " ").count
+            #expect(
+                try Self.run(
+                    "bash",
+                    script
+                        + "COMP_WORDS=(\(all)); COMP_CWORD=\(count - 1); _hivectl; printf '%s\\n' \"${COMPREPLY[@]}\""
+                ).filter { !$0.isEmpty } == has, "\(words)")
+        }
+    }
+
+    /// Files by whatever name, and none of it is run.
+    @Test(.enabled(if: isHere("bash"))) func oddFiles() throws {
+        let script = Hivectl.program().completion(for: .bash)
+        let offered = try Self.run(
+            "bash",
+            script + """
+                directory=$(mktemp -d)
+                cd "$directory"
+                touch 'a b.json' '$(touch ran).json' '*.json' 'c:d.json'
+                COMP_WORDS=(hivectl --config '') COMP_CWORD=2
+                _hivectl
+                printf '%s\n' "${COMPREPLY[@]}"
+                COMP_WORDS=(hivectl --config c : d) COMP_CWORD=4
+                _hivectl
+                printf 'after a colon: %s\n' "${COMPREPLY[@]}"
+                [[ ! -e ran ]] || echo ran
+                rm -r "$directory"
+                """)
+        #expect(
+            offered.filter { !$0.isEmpty }.sorted() == [
+                "$(touch ran).json", "*.json", "a b.json", "after a colon: d.json", "c:d.json",
+            ])
     }
 
     /// Every command and option of the declarations is in every script, and in the manual.

@@ -4,17 +4,23 @@ extension CompletionTree {
         """
         # Completion of \(name) for bash. Made by: \(name) completion bash
         _\(name)() {
-            local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} path=\(name) value='' seen=' ' count=0
-            local word index last='' options='' repeatable=' ' barred=' ' commands='' arguments=() rivals=()
+            local cur path=\(name) seen=' ' count=0 line=() joins=''
+            local word other index last='' options='' repeatable=' ' barred=' ' commands='' arguments=() rivals=()
             COMPREPLY=()
-            # (bash takes an = for a word of its own.)
-            if [[ $cur == '=' ]]; then
-                cur=''
-            elif [[ $prev == '=' ]]; then
-                prev=${COMP_WORDS[COMP_CWORD - 2]}
-            fi
-            for ((index = 1; index < COMP_CWORD; index++)); do
+            # (bash takes an = for a word of its own, and a : as well, which belongs to what is beside it.)
+            for ((index = 0; index <= COMP_CWORD; index++)); do
                 word=${COMP_WORDS[index]}
+                if [[ $joins || $word =~ ^:+$ ]] && ((${#line[@]} > 1)); then
+                    line[${#line[@]} - 1]+=$word
+                else
+                    line+=("$word")
+                fi
+                if [[ $word =~ ^:+$ ]]; then joins=1; else joins=''; fi
+            done
+            cur=${line[${#line[@]} - 1]}
+            [[ $cur != '=' ]] || cur=''
+            for ((index = 1; index < ${#line[@]} - 1; index++)); do
+                word=${line[index]}
                 [[ $word != '=' ]] || continue
                 if [[ $last ]]; then
                     last=''
@@ -40,7 +46,10 @@ extension CompletionTree {
             if [[ $cur == -* ]]; then
                 local rival
                 for rival in "${rivals[@]}"; do
-                    for word in $rival; do [[ $seen != *" $word "* ]] || barred+="${rival//$word/} "; done
+                    for word in $rival; do
+                        [[ $seen == *" $word "* ]] || continue
+                        for other in $rival; do [[ $other == "$word" ]] || barred+="$other "; done
+                    done
                 done
                 for word in $options; do
                     [[ $barred == *" $word "* || $seen == *" $word "* && $repeatable != *" $word "* ]] || COMPREPLY+=($(compgen -W "$word" -- "$cur"))
@@ -53,10 +62,17 @@ extension CompletionTree {
             fi
             case "${arguments[count]-${repeated-}}" in
                 agents) COMPREPLY=($(compgen -W "$(\(Self.agents))" -- "$cur")) ;;
-                file) COMPREPLY=($(compgen -f -- "$cur")) ;;
-                directory) COMPREPLY=($(compgen -d -- "$cur")) ;;
+                file) _\(name)_files -f ;;
+                directory) _\(name)_files -d ;;
                 words:*) COMPREPLY=($(compgen -W "${arguments[count]#words:}" -- "$cur")) ;;
             esac
+        }
+        # Names may have blanks in them: readline quotes what is a file's.
+        _\(name)_files() {
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
+            # (Of a word with colons readline replaces what follows the last one.)
+            [[ $cur != *:* ]] || COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
         }
         complete -o bashdefault -F _\(name) \(name)
 
@@ -84,8 +100,8 @@ extension CompletionTree {
                 case .nothing: ":"
                 case .words(let words):
                     "COMPREPLY=($(compgen -W \(Self.quoted(words.joined(separator: " "))) -- \"$cur\"))"
-                case .file: "COMPREPLY=($(compgen -f -- \"$cur\"))"
-                case .directory: "COMPREPLY=($(compgen -d -- \"$cur\"))"
+                case .file: "_\(name)_files -f"
+                case .directory: "_\(name)_files -d"
                 case .agents: "COMPREPLY=($(compgen -W \"$(\(Self.agents))\" -- \"$cur\"))"
                 }
             return "            \(patterns.joined(separator: " | "))) \(body) ;;\n"
@@ -115,8 +131,10 @@ extension CompletionTree.Place {
             "(" + words.map(CompletionTree.quoted).joined(separator: " ") + ")"
         }
         var lines: [String] = []
-        if !exclusions.isEmpty {
-            lines.append("rivals=" + list(exclusions.map { $0.joined(separator: " ") }))
+        // What was given by one spelling is not offered by the other.
+        let twins = options.filter { $0.short != nil && !$0.isRepeatable }.map(\.words)
+        if !(exclusions + twins).isEmpty {
+            lines.append("rivals=" + list((exclusions + twins).map { $0.joined(separator: " ") }))
         }
         if !arguments.isEmpty { lines.append("arguments=" + list(arguments.map(\.completion.word))) }
         if let last = arguments.last, last.count == .any {

@@ -80,9 +80,9 @@ struct CompletionTree {
     }
 
     /// Shell commands that print the names of agents, one a line: those that Hive has made namespaces for, and those that were added at run
-    /// time. Quick, and quiet where there are none. (Names are of a-z, 0-9 and -, so that no shell reads anything else in them.)
+    /// time. Quick, and quiet where there are none. Other files' names, in which a shell might read something, are left out.
     static let agents =
-        "{ ls /run/netns | sed -n 's/^hive-//p'; ls /var/lib/hive/agents.d | sed -n 's/\\.json$//p'; } 2>/dev/null | sort -u"
+        "{ ls /run/netns | sed -n 's/^hive-//p'; ls /var/lib/hive/agents.d | sed -n 's/\\.json$//p'; } 2>/dev/null | grep -xE '[a-z][a-z0-9-]*' | sort -u"
 }
 
 /// The shells that there are completions for.

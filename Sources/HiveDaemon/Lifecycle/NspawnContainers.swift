@@ -40,6 +40,8 @@ struct NspawnContainers: UnitBackend {
     private static let properties = [
         "Type=notify", "Delegate=yes", "Slice=machine.slice", "DevicePolicy=closed",
         "DeviceAllow=char-pts rw", "TasksMax=16384", "TimeoutStopSec=\(Lifecycle.patience)",
+        // At a shutdown the rules, which nftables.service flushes, go after what they are for.
+        "After=hive-net.service nftables.service",
         // What it exits with when it is to boot again.
         "RestartForceExitStatus=133", "SuccessExitStatus=133",
     ]

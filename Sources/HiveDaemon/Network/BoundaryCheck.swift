@@ -30,7 +30,7 @@ package struct BoundaryCheck: Sendable {
         }
         if let words = Self.obstacle(name, in: agent.namespace) { return words }
         do {
-            return Self.obstacle(to: name, in: try show(name))
+            return try show(name).obstacle(to: name)
         } catch {
             return "it is not known whether the network of \(name) is applied: \(Self.words(error))"
         }
@@ -73,45 +73,6 @@ package struct BoundaryCheck: Sendable {
                         String.init)))
         }
         return answer
-    }
-
-    // MARK: Judging
-
-    /// - Parameter shown: of this agent alone, with what concerns everybody.
-    package static func obstacle(to name: String, in shown: ShownNetwork) -> String? {
-        let apply = "apply it with: hivectl net apply"
-        if let refused = shown.watcher?.refused {
-            return "the configuration is not in force, for the watcher refuses it: \(refused)"
-        }
-        if shown.watcher?.quarantined.contains(name) == true {
-            return
-                "the watcher has cut \(name) off, since somebody keeps undoing what it repairs: see hivectl net events"
-        }
-        if shown.configuration == nil {
-            return "there is no configuration to compare the network of \(name) with"
-                + (shown.cautions.first.map { ": \($0)" } ?? "")
-        }
-        if shown.unreadable?.contains(name) == true {
-            return "the kernel does not let Hive look into the namespace of \(name)"
-        }
-        let drift = shown.drift.filter { $0.agent == nil || $0.agent == name }
-        if let first = drift.first {
-            let more = drift.count > 1 ? ", and \(drift.count - 1) more" : ""
-            return
-                "the network of \(name) is not applied (to do: \(first.action.rawValue) \(first.words)\(more)): \(apply)"
-        }
-        // (Without drift all this is so, as long as the answer is what it should be. That the watcher has something left to do elsewhere,
-        // `holds`, is no matter of this agent's.)
-        let agent = shown.network.agents[name]
-        guard shown.policies[name] != nil, shown.network.boundary != nil, shown.network.bridge?.up == true,
-            agent?.namespace != nil, agent?.port?.up == true, agent?.egress != nil
-        else { return "the network of \(name) is not there: \(apply)" }
-        if let alarm = shown.findings.first(where: {
-            $0.severity == .alarm && ($0.agent == nil || $0.agent == name)
-        }) {
-            return "there is a way round the boundary: \(alarm.sentence)"
-        }
-        return nil
     }
 
     // MARK: Namespaces

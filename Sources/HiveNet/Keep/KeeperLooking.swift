@@ -43,7 +43,7 @@ extension Keeper {
 
     /// Ways round the boundary that somebody has.
     public func auditWaysRound(_ observed: NetworkObservation) throws(KernelError) -> [Finding] {
-        try network.auditWaysRound(observed)
+        try network.auditWaysRound(spec, observed)
     }
 
     // MARK: Names for drops

@@ -27,10 +27,15 @@ extension HostNetwork {
 
     /// The part of `audit` that tells whether somebody has a way round the boundary: cheap enough for every `show`.
     ///
-    /// - Parameter observed: with or without a specification.
+    /// - Parameters:
+    ///   - spec: what is wanted; without it nobody can say which packets other programs' chains are not to touch.
+    ///   - observed: with or without a specification.
     /// - Returns: alarms only.
-    public mutating func auditWaysRound(_ observed: NetworkObservation) throws(KernelError) -> [Finding] {
-        let findings = try auditCapabilities(observed) + auditLinks(observed)
+    public mutating func auditWaysRound(
+        _ spec: NetworkSpec?, _ observed: NetworkObservation
+    ) throws(KernelError) -> [Finding] {
+        var findings = try auditCapabilities(observed) + auditLinks(observed)
+        if let spec { findings += try auditFirewall(spec, try route.links { _, _ in true }) }
         return findings.filter { $0.severity == .alarm }
     }
 

@@ -27,6 +27,7 @@ extension ShownNetwork {
         let observed = try kernel.observe(sources.spec)
         let changes = try sources.spec.map { plan(desired: try NetworkState($0), observed: observed) } ?? []
         return try ShownNetwork(
-            sources, observed, changes: changes, findings: try kernel.auditWaysRound(observed), agent: agent)
+            sources, observed, changes: changes,
+            findings: try kernel.auditWaysRound(sources.spec, observed), agent: agent)
     }
 }

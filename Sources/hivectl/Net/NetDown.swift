@@ -13,7 +13,7 @@ extension Hivectl {
             """
         let name = command.optionalArgument("NAME", .agent, "take away this agent's part only")
         command.exit(.ok, "nothing of it is left")
-        command.usualExits()
+        command.usualExits(unavailable: "a watcher keeps the network")
         command.example("Cut one agent off", "hivectl net down alpha")
         command.action = { values, console in
             let session = try Session(values, global, console)

@@ -14,18 +14,32 @@ extension Hivectl {
             name. Works without a configuration too.
 
             ALARM marks a way round the boundary: a process of an agent's with power over the host's links, or \
-            a link into an agent's namespace that is not its own.
+            a link into an agent's namespace that is not its own, or another program's rules that take \
+            packets past Hive's.
+
+            --check is for programs that are about to start something behind the boundary: what cannot be \
+            known, for want of a configuration say, does not hold.
             """
         let name = command.optionalArgument("NAME", .agent, "show this agent only")
         let json = command.flag("json", "print JSON; its schema is stable (docs/json.md)")
-        command.exit(.ok, "shown, whether or not there were differences")
+        let check = command.flag(
+            "check", "print nothing, unless the boundary does not hold: then say why, and exit with 3")
+        command.exclusive(json, check)
+        command.exit(.ok, "shown, whether or not there were differences; with --check, the boundary holds")
+        command.exit(.breached, "with --check: it does not")
         command.usualExits()
         command.example("The whole hive", "hivectl net show")
+        command.example("Whether something may be started behind it", "hivectl net show alpha --check")
         command.example(
             "Packets that agents sent with a false address", "hivectl net show --json | jq '.blocked[].spoof'"
         )
         command.action = { values, console in
-            let shown = try Session(values, global, console).show(agent: try values[name])
+            let agent = try values[name]
+            let shown = try Session(values, global, console).show(agent: agent)
+            if try values[check] {
+                guard let words = shown.obstacle(to: agent) else { return .ok }
+                throw Failure(.breached, "The boundary does not hold: \(words).")
+            }
             if try values[json] {
                 console.print(try shown.json())
             } else {
