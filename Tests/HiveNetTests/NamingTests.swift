@@ -66,7 +66,7 @@ struct MarkTests {
     func whatIsNotOursIsNot(alias: String) { #expect(read(alias) == "nobody's") }
 
     @Test func aProcessIsKnownByItsPath() {
-        #expect(read("hive: agent a in /proc/77/ns/net") == "a: process(77)")
+        #expect(read("hive: agent a in /proc/77/ns/net") == "a: process(77, started: nil)")
         #expect(read("hive: agent a in /proc/99999999999/ns/net") == #"a: path("/proc/99999999999/ns/net")"#)
     }
 

@@ -42,17 +42,16 @@ extension Lifecycle {
 
     /// As `hivectl net rm` does.
     private func remove(_ name: String) throws {
-        if let watcher = try ControlClient(path: check.socket, patience: 120) {
-            _ = try check.ask(watcher, .rm) { $0.name = name }
+        let session = check.session(patience: 120)
+        if let watcher = try session.watcher() {
+            _ = try session.ask(watcher, .rm) { $0.name = name }
             return
         }
         let state = check.state
         let lock = try state.lock { _ in }
         defer { withExtendedLifetime(lock) {} }
         try state.agents.remove(name, besides: try? Configuration(path: check.configPath))
-        let hive = try Hive.load(
-            configPath: check.configPath, explicit: check.configPath != Configuration.standardPath,
-            stateDirectory: state, canBeEmpty: true)
+        let hive = try session.load(canBeEmpty: true)
         // What is known of names does: an agent less needs none that are not known.
         let names = Names.load(state).names
         var network = try HostNetwork()

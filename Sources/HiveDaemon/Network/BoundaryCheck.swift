@@ -44,35 +44,13 @@ package struct BoundaryCheck: Sendable {
     /// What there is, from the watcher if one runs, or else from the kernel.
     /// - Parameter agent: nil for all.
     package func show(_ agent: String?) throws -> ShownNetwork {
-        guard let watcher = try ControlClient(path: socket, patience: Self.patience) else {
-            let isExplicit = configPath != Configuration.standardPath
-            return try ShownNetwork.observe(agent: agent, state: state, isExplicit: isExplicit) {
-                try Hive.load(configPath: configPath, explicit: isExplicit, stateDirectory: state)
-            }
-        }
-        guard let shown = try ask(watcher, .show, { $0.name = agent }).shown else {
-            throw ServiceError(ServiceError.unavailable, "the watcher's answer does not say what there is")
-        }
-        return shown
+        try session(patience: Self.patience).show(agent: agent)
     }
 
-    /// Asks the watcher, which refuses when it keeps another hive.
-    func ask(
-        _ watcher: ControlClient, _ verb: ControlRequest.Verb, _ fill: (inout ControlRequest) -> Void
-    ) throws -> ControlAnswer {
-        var request = ControlRequest(verb)
-        request.config = Watcher.absolute(configPath)
-        request.state = Watcher.absolute(state.path)
-        fill(&request)
-        let answer = try watcher.ask(request)
-        guard answer.ok else {
-            throw Explanation.Thrown(
-                Explanation(
-                    answer.exit ?? ServiceError.software,
-                    (answer.error ?? "The watcher refuses, and does not say why.").split(separator: "\n").map(
-                        String.init)))
-        }
-        return answer
+    /// The hive that is looked at.
+    /// - Parameter patience: what one of the watcher's answers may take, in seconds.
+    func session(patience: Int) -> Session {
+        Session(configPath: configPath, state: state, socket: socket, patience: patience, note: { _ in })
     }
 
     // MARK: Namespaces

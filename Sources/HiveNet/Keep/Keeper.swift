@@ -29,9 +29,9 @@ public final class Keeper {
     private var told = Told()
     var knownDropNames: DropNames?
     var firewall = Firewall()
-    private var retry: (delay: Duration, at: ContinuousClock.Instant)?
+    private var retry = Retry(first: .milliseconds(250), longest: Quarrels.longest)
     /// While the kernel keeps us out of an agent's namespace. That it no longer does, nobody tells.
-    private var knock: (delay: Duration, at: ContinuousClock.Instant)?
+    private var knock = Retry(longest: Quarrels.longest)
 
     private struct Told {
         var failures: [String: String] = [:]
@@ -99,7 +99,7 @@ public final class Keeper {
         let looks = isDue ? pace.next : nil
         // (The boundary comes first.)
         let firewall = wanted == nil || isDue ? nil : firewall.due
-        return [looks, pace.insides, quarrels.deadline, retry?.at, knock?.at, firewall]
+        return [looks, pace.insides, quarrels.deadline, retry.due, knock.due, firewall]
             .compactMap(\.self).min()
     }
 
@@ -176,8 +176,7 @@ public final class Keeper {
         let now = ContinuousClock.now
         let (tried, over) = quarrels.advance(to: now)
         if !tried.isEmpty || !over.isEmpty { isDue = true }
-        if let retry, now >= retry.at { isDue = true }
-        if let knock, now >= knock.at { isDue = true }
+        if retry.isDue(at: now) || knock.isDue(at: now) { isDue = true }
         if let agents = pace.takeInsides(at: now) {
             for agent in agents {
                 if let agent { network.memory?.insides[agent] = nil } else { network.memory?.insides = [:] }
@@ -194,7 +193,7 @@ public final class Keeper {
         let start = ContinuousClock.now
         do {
             try look(wanted, &repair)
-            retry = nil
+            retry.succeeded()
             told.trouble = nil
         } catch {
             give(up: error, &repair)
@@ -236,10 +235,9 @@ public final class Keeper {
         repair.obstacles = found.filter { !told.obstacles.contains($0) }
         told.obstacles = found
         if result.observed.host.closedNamespaces.isEmpty {
-            knock = nil
-        } else if knock.map({ now >= $0.at }) ?? true {
-            let delay = knock.map { min($0.delay * 2, Quarrels.longest) } ?? .seconds(1)
-            knock = (delay, now + delay)
+            knock.succeeded()
+        } else if knock.due == nil || knock.isDue(at: now) {
+            knock.failed(at: now)
         }
         let alarms = map.alarms + firewall.alarms
         repair.alarms = alarms.filter { !told.alarms.contains($0) }
@@ -272,10 +270,9 @@ public final class Keeper {
         let words = "\(error)"
         if told.trouble != words { repair.trouble = words }
         told.trouble = words
-        let delay = retry.map { min($0.delay * 2, Quarrels.longest) } ?? .milliseconds(250)
-        retry = (delay, ContinuousClock.now + delay)
+        retry.failed()
         network.memory = Memory()
-        if delay > .seconds(1), !ownsTables { network.lower(map.ports.keys) }
+        if let pause = retry.pause, pause > .seconds(1), !ownsTables { network.lower(map.ports.keys) }
     }
 }
 

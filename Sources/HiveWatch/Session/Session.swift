@@ -10,6 +10,8 @@ public struct Session {
     public let state: StateDirectory
     /// Where the watcher listens, if one runs.
     public let socket: String
+    /// For each wait for the watcher, in seconds; nil: for ever.
+    private let patience: Int?
     /// Hears sentences that everybody should read.
     private let note: (String) -> Void
     /// Hears how many agents of how many have their network.
@@ -17,16 +19,18 @@ public struct Session {
 
     /// - Parameters:
     ///   - configPath: a file that is not there is an error, unless it is the standard one.
+    ///   - patience: for each wait for the watcher, in seconds, where no answer takes long; nil: for ever.
     ///   - note: sentences of the watcher's and of the kernel's, each with its full stop.
     public init(
         configPath: String = Configuration.standardPath, state: StateDirectory = StateDirectory(),
-        socket: String = ControlClient.standardPath, note: @escaping (String) -> Void,
+        socket: String = ControlClient.standardPath, patience: Int? = nil, note: @escaping (String) -> Void,
         progress: @escaping (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) {
         self.configPath = configPath
         isExplicit = configPath != Configuration.standardPath
         self.state = state
         self.socket = socket
+        self.patience = patience
         self.note = note
         self.progress = progress
     }
@@ -133,7 +137,9 @@ public struct Session {
     // MARK: The watcher
 
     /// Connects to the watcher that keeps the hive. Nil: none runs.
-    public func watcher() throws -> ControlClient? { try ControlClient(path: socket) }
+    public func watcher() throws -> ControlClient? {
+        try ControlClient(path: socket, patience: patience)
+    }
 
     /// Asks it for something.
     /// - Throws: what it refuses, in its words and with its exit code.
