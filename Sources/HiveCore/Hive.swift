@@ -13,8 +13,6 @@ public struct Hive: Sendable {
     public let webSockets: [String: String]
     /// What is written of each agent, by its name.
     public let settings: [String: AgentSettings]
-    /// Where that is: `FILE:LINE`, by the agents' names.
-    public let places: [String: String]
     /// `leases` differ from what the state directory holds.
     public let leasesChanged: Bool
 
@@ -93,10 +91,16 @@ public struct Hive: Sendable {
             uniquingKeysWith: { first, _ in first })
         settings = Dictionary(
             declarations.map { ($0.name, $0.settings) }, uniquingKeysWith: { first, _ in first })
-        places = Dictionary(
-            declarations.map { ($0.name, $0.place()) }, uniquingKeysWith: { first, _ in first })
         self.leases = newLeases
         leasesChanged = newLeases != leases
+    }
+
+    /// Where an agent's settings are written: `FILE:LINE`. (Finding a line takes as long as the file is.)
+    /// - Returns: nil if there is no such agent.
+    public func place(of name: String) -> String? {
+        guard settings[name] != nil else { return nil }
+        let written = configuration.agents.first { $0.name == name } ?? added.first { $0.name == name }
+        return written?.place() ?? (try? Declaration(ofRoster: name).place())
     }
 
     /// The hive with one agent more, as `AgentDirectory.add` would make it.

@@ -26,7 +26,7 @@ import Testing
                         root: "/srv/gamma", command: ["/usr/bin/agent", "--x", "$HOME"], binds: ["/srv/data"],
                         readOnlyBinds: ["/usr", "/nix"])))
         #expect(found.settings["delta"] == AgentSettings())
-        #expect(found.places["beta"] == "hive.json:3")
+        #expect(found.place(of: "beta") == "hive.json:3" && found.place(of: "nobody") == nil)
         #expect(StateDirectory("/s").state(of: "beta") == "/s/agents/beta/state")
         // What is written reads back as the same.
         for settings in found.settings.values {

@@ -7,7 +7,7 @@ extension AgentConfig {
     /// - Parameter state: the hive's.
     /// - Throws: `usage` when there is no such agent. That its files cannot be listed is none.
     package init(of name: String, in hive: Hive, state: StateDirectory) throws(ServiceError) {
-        guard let settings = hive.settings[name], let place = hive.places[name] else {
+        guard let settings = hive.settings[name], let place = hive.place(of: name) else {
             throw ServiceError(ServiceError.usage, "there is no agent \(quoted(name))")
         }
         let directory = settings.state ?? state.state(of: name)

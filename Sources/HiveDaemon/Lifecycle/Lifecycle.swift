@@ -30,7 +30,7 @@ package struct Lifecycle: Sendable {
 
     private func need(_ name: String, in hive: Hive) throws(ServiceError) -> ManagedAgent {
         if let agent = managed(name, in: hive) { return agent }
-        guard let place = hive.places[name] else {
+        guard let place = hive.place(of: name) else {
             let hint = nearest(to: name, among: hive.settings.keys.sorted()).map {
                 "; did you mean \(quoted($0))?"
             }
