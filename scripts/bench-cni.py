@@ -3,6 +3,7 @@ import json, os, platform, statistics, subprocess, sys, time
 
 programs, scratch, counts = os.path.abspath(sys.argv[1]), sys.argv[2], [int(n) for n in sys.argv[3:]]
 ROUNDS = 30
+PLACE = ["--config", f"{scratch}/hive.json", "--state", f"{scratch}/state", "--socket", f"{scratch}/net.sock"]
 
 
 def run(*words, **options):
@@ -10,7 +11,7 @@ def run(*words, **options):
 
 
 def hive(*words):
-    return run(f"{programs}/hivectl", "--config", f"{scratch}/hive.json", "--state", f"{scratch}/state", *words)
+    return run(f"{programs}/hivectl", *PLACE, *words)
 
 
 def call(plugin, verb, network, name):
@@ -52,12 +53,15 @@ for count in counts:
         json.dump({"agents": {f"a{index}": {} for index in range(count)}}, file)
     hive("net", "apply")
     alone = measure()
-    watcher = subprocess.Popen([f"{programs}/hivectl", "--config", f"{scratch}/hive.json", "--state", f"{scratch}/state",
-                                "--socket", f"{scratch}/net.sock", "net", "watch"], stderr=subprocess.DEVNULL)
+    watcher = subprocess.Popen([f"{programs}/hivectl", *PLACE, "net", "watch"], stderr=subprocess.DEVNULL)
     try:
-        while subprocess.run([f"{programs}/hivectl", "--socket", f"{scratch}/net.sock", "net", "events"],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        # Until it has put everything right.
+        for _ in range(300):
+            if not subprocess.run([f"{programs}/hivectl", *PLACE, "net", "show", "--check"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+                break
             time.sleep(0.1)
+        hive("net", "show", "--check")
         watched = measure()
     finally:
         watcher.terminate()
