@@ -109,40 +109,25 @@ import Testing
         check(line, offered.map { String($0.prefix { $0 != "\t" }) })
     }
 
-    /// bash takes an = for a word of its own.
-    @Test(.enabled(if: isHere("bash"))) func valuesAfterAnEqualsSign() throws {
-        let script = Hivectl.program().completion(for: .bash)
-        for (words, has) in [
-            ("--egress =", ["none", "internet"]), ("--egress = in", ["internet"]),
-            ("--egress = none --ra", ["--rate"]),
-        ] {
-            let all = "hivectl net add x \(words)"
-            let count = all.split(separator: " ").count
-            #expect(
-                try Self.run(
-                    "bash",
-                    script
-                        + "COMP_WORDS=(\(all)); COMP_CWORD=\(count - 1); _hivectl; printf '%s\\n' \"${COMPREPLY[@]}\""
-                ).filter { !$0.isEmpty } == has, "\(words)")
-        }
+    /// What bash offers for the last of some words.
+    private func offeredByBash(_ words: String) throws -> [String] {
+        let all = "hivectl \(words)"
+        let last = all.split(separator: " ").count - 1
+        let line = "COMP_WORDS=(\(all)); COMP_CWORD=\(last); _hivectl; printf '%s\\n' \"${COMPREPLY[@]}\""
+        return try Self.run("bash", Hivectl.program().completion(for: .bash) + line).filter { !$0.isEmpty }
     }
 
-    /// bash takes a : for a word of its own, too.
-    @Test(.enabled(if: isHere("bash"))) func wordsWithColons() throws {
-        let script = Hivectl.program().completion(for: .bash)
-        for (words, has) in [
+    /// bash takes an = and a : for words of their own.
+    @Test(
+        .enabled(if: isHere("bash")),
+        arguments: [
+            ("net add x --egress =", ["none", "internet"]), ("net add x --egress = in", ["internet"]),
+            ("net add x --egress = none --ra", ["--rate"]),
             ("--config a : b net pl", ["plan"]), ("--config fd77 :: 1 net pl", ["plan"]),
             ("net why alpha host : 7000 --js", ["--json"]), ("--config a : net pl", []),
-        ] {
-            let all = "hivectl \(words)"
-            let count = all.split(separator: " ").count
-            #expect(
-                try Self.run(
-                    "bash",
-                    script
-                        + "COMP_WORDS=(\(all)); COMP_CWORD=\(count - 1); _hivectl; printf '%s\\n' \"${COMPREPLY[@]}\""
-                ).filter { !$0.isEmpty } == has, "\(words)")
-        }
+        ] as [(String, [String])])
+    func wordsThatBashTakesApart(words: String, has: [String]) throws {
+        #expect(try offeredByBash(words) == has)
     }
 
     /// Files by whatever name, and none of it is run.
