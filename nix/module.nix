@@ -46,11 +46,12 @@ let
   # is not started. A new hive.json takes effect a moment after the reload has ended, which only sends a signal: the container that the same
   # switch starts would not find its namespace or socket, or would find the rules from before. So there are ten seconds for that.
   boundaryHolds = name: ''
+    holds=
     why=
     for ((i = 0; i < 100; ++i)); do
       if [[ -e /run/netns/hive-${name} && -d /run/hive/agents/${name} ]] &&
         why=$(${cfg.package}/bin/hivectl net show --check ${name} 2>&1); then
-        why=
+        holds=1
         break
       fi
       sleep 0.1
@@ -66,8 +67,8 @@ let
       exit 1
     fi
     # A namespace that is there says nothing of the rules.
-    if [[ -n $why ]]; then
-      echo "The container of ${name} is not started. $why" >&2
+    if [[ -z $holds ]]; then
+      echo "The container of ${name} is not started. ''${why:-hivectl net show --check does not say why.}" >&2
       exit 1
     fi
   '';

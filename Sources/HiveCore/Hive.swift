@@ -120,6 +120,11 @@ public struct Hive: Sendable {
             roster: roster)
     }
 
+    /// An agent that was made at run time has no file any more.
+    public func isRemoved(_ name: String, from directory: AgentDirectory) -> Bool {
+        added.contains { $0.name == name } && !directory.holds(name)
+    }
+
     /// The hive without those of its agents that were made at run time and have no file any more.
     public func withoutRemoved(from directory: AgentDirectory) throws(HiveError) -> Hive {
         try removing(Set(added.map(\.name).filter { !directory.holds($0) }))

@@ -81,7 +81,7 @@ struct HiveChecks {
 
     /// No two agents in one namespace, as far as that shows without asking the kernel.
     func namespaces() throws(HiveError) {
-        var owners: [NetworkSpec.Namespace: Declaration] = [:]
+        var owners: [String: Declaration] = [:]
         for agent in agents {
             let shown: String
             switch agent.settings.namespace {
@@ -99,7 +99,8 @@ struct HiveChecks {
                 }
             case .process(let pid, _): shown = "is that of process \(pid)"
             }
-            if let other = owners.updateValue(agent, forKey: agent.settings.namespace) {
+            if let other = owners.updateValue(agent, forKey: agent.settings.namespace.path(agent: agent.name))
+            {
                 throw agent.error(
                     "namespace",
                     "\(shown), which the agent \(quoted(other.name)) is in already (\(other.place("namespace")))"

@@ -77,10 +77,8 @@ struct Attaching {
             throw RuntimeFault(.inputOutput, "cannot look at \(path): \(String(cString: strerror(code)))")
         }
         // A process's is a link that leads nowhere, and goes with the process.
-        let parts = path.split(separator: "/")
-        if parts.count == 4, parts[0] == "proc", parts[2] == "ns", parts[3] == "net", let id = Int32(parts[1])
-        {
-            return .process(id, started: ProcessStart.of(id))
+        if case .process(let id, let started) = NetworkSpec.Namespace.named(by: path) {
+            return .process(id, started: started)
         }
         guard let real = realpath(path, nil) else { return .path(path) }
         defer { free(real) }
@@ -136,16 +134,25 @@ struct Attaching {
         }
         guard let last = try meant().max() else { return }
         if let watcher = try session.watcher() {
+            var names: [String]
             do {
                 let lock = try session.lock()
                 defer { withExtendedLifetime(lock) {} }
-                for name in try meant() where name != last { try removeFile(of: name) }
+                names = try meant().sorted()
+                for name in names where name != last { try removeFile(of: name) }
             }
-            do { _ = try session.ask(watcher, .rm) { $0.name = last } } catch {
-                // Somebody else was faster with this one. The others still have to be taken out of the kernel; where nothing else is
-                // left to apply the watcher sees that by itself.
-                guard try session.state.agents.attachments()[last] == nil else { throw error }
-                if try !session.load(canBeEmpty: true).agents.isEmpty { _ = try session.ask(watcher, .apply) }
+            if !names.contains(last) { names.append(last) }
+            // Whichever the watcher takes away, it takes all with it that have no file any more. One that it has nothing of was taken
+            // away for somebody else, perhaps before the others' files went.
+            for name in names.reversed() {
+                do {
+                    _ = try session.ask(watcher, .rm) { $0.name = name }
+                    return
+                } catch {
+                    guard RuntimeFault(error).code == .configuration,
+                        try session.state.agents.attachments()[name] == nil
+                    else { throw error }
+                }
             }
             return
         }
@@ -161,8 +168,7 @@ struct Attaching {
     /// for nobody to mend it.
     private func takeOut(_ names: [String]) throws {
         do { _ = try session.apply(try session.load(canBeEmpty: true).removing(Set(names))) } catch {
-            var network = try HostNetwork()
-            for name in names { _ = try network.remove(agent: name) }
+            _ = try session.takeOut(names)
         }
     }
 
@@ -192,7 +198,7 @@ struct Attaching {
         }
         let shown = try session.show(agent: name)
         var words = shown.drift.map { "\($0.action.rawValue) \($0.object) \($0.detail) \($0.reason)" }
-        words += shown.findings.filter { $0.agent == name }.map(\.sentence)
+        words += shown.findings.map(\.sentence)
         if shown.unreadable?.contains(name) == true { words.append("its namespace cannot be looked into") }
         guard words.isEmpty else {
             throw RuntimeFault(

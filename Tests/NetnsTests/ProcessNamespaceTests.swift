@@ -42,8 +42,8 @@ struct ProcessNamespaceTests {
     }
 
     /// A runtime names its container by a process, and forgets it. Whoever has the number next gets nothing of the container's.
-    @Test(arguments: [false, true])
-    func aContainersNumberIsUsedAgain(isWatched: Bool) throws {
+    @Test(arguments: [(false, "ns/net"), (true, "ns/net"), (false, "task/$process/ns/net")])
+    func aContainersNumberIsUsedAgain(isWatched: Bool, path: String) throws {
         let runtime = try RuntimeLab()
         let lab = runtime.lab
         let network = RuntimeLab.network(with: isWatched ? ["socket": "/run/hive/net.sock"] : [:])
@@ -58,7 +58,7 @@ struct ProcessNamespaceTests {
             lab,
             (isWatched ? watcher : "") + """
                 begin
-                CNI_COMMAND=ADD CNI_CONTAINERID=one CNI_NETNS=/proc/$process/ns/net CNI_IFNAME=eth0 "$2" </run/lab/network.json
+                CNI_COMMAND=ADD CNI_CONTAINERID=one CNI_NETNS=/proc/$process/\(path) CNI_IFNAME=eth0 "$2" </run/lab/network.json
                 has_link "the container"
                 replace
                 hive "$1" apply || [ $? = 78 ]
@@ -74,7 +74,8 @@ struct ProcessNamespaceTests {
     }
 
     /// An operator's agent: the operator hears of it.
-    @Test func anAgentsNumberIsUsedAgain() throws {
+    @Test(arguments: ["--pid $process", "--namespace /proc/$process/ns/net"])
+    func anAgentsNumberIsUsedAgain(option: String) throws {
         let lab = try Lab()
         try lab.write(configuration: "{}")
         try lab.must("mkdir -p \(Lab.state)")
@@ -82,7 +83,7 @@ struct ProcessNamespaceTests {
             lab,
             """
             begin
-            hive "$1" add alpha --pid $process
+            hive "$1" add alpha \(option)
             hive "$1" apply && echo "applied"
             replace
             hive "$1" apply 2>&1 || echo "refused with $?"

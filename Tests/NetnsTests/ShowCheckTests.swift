@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 /// `net show --check`, which whoever starts a container asks first: what cannot be known does not hold.
@@ -87,11 +88,31 @@ struct ShowCheckTests {
         try lab.write(configuration: Self.configuration)
         let watched = try Watched(lab)
         try holds(lab, "alpha")
+        // Asked at once, before it would have looked: whoever writes may not have ended.
         try lab.write(configuration: "{ network: { bridge: 7 } }")
+        try fails(lab, "alpha", "the watcher refuses it")
         _ = try watched.event(after: 0, "refused") { $0.kind == "refused" }
         try fails(lab, "alpha", "the watcher refuses it")
         try lab.write(configuration: Self.configuration)
         _ = try watched.event(after: 0, "right") { $0.sentence.contains("right again") }
+        try holds(lab, "alpha")
+        try lab.write(configuration: "{ agents: { alpha: { egress: 'internet' }, beta: {} } }")
+        try holds(lab, "alpha")
+        let shown = try lab.hivectl("net", "show", "--json").json() as? [String: Any]
+        let policy = (shown?["policies"] as? [String: [String: Any]])?["alpha"]
+        #expect(policy?["label"] as? String == "internet", "\(policy ?? [:])")
+    }
+
+    /// A watcher that does not answer is not waited for.
+    @Test func whoDoesNotAnswerHoldsNothing() throws {
+        let lab = try Lab()
+        try lab.write(configuration: Self.configuration)
+        let watched = try Watched(lab)
+        try holds(lab, "alpha")
+        kill(watched.process.pid, SIGSTOP)
+        let result = try check(lab, "alpha")
+        kill(watched.process.pid, SIGCONT)
+        #expect(result.status == 74 && result.stderr.contains("watcher"), "\(result)")
         try holds(lab, "alpha")
     }
 }

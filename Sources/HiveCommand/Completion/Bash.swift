@@ -10,7 +10,7 @@ extension CompletionTree {
             # (bash takes an = for a word of its own, and a : as well, which belongs to what is beside it.)
             for ((index = 0; index <= COMP_CWORD; index++)); do
                 word=${COMP_WORDS[index]}
-                if [[ $joins || $word =~ ^:+$ ]] && ((${#line[@]} > 1)); then
+                if [[ $COMP_WORDBREAKS == *:* && ($joins || $word =~ ^:+$) ]] && ((${#line[@]} > 1)); then
                     line[${#line[@]} - 1]+=$word
                 else
                     line+=("$word")
@@ -72,7 +72,7 @@ extension CompletionTree {
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
             # (Of a word with colons readline replaces what follows the last one.)
-            [[ $cur != *:* ]] || COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
+            [[ $cur != *:* || $COMP_WORDBREAKS != *:* ]] || COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
         }
         complete -o bashdefault -F _\(name) \(name)
 

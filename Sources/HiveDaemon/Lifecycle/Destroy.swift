@@ -51,7 +51,12 @@ extension Lifecycle {
         let lock = try state.lock { _ in }
         defer { withExtendedLifetime(lock) {} }
         try state.agents.remove(name, besides: try? Configuration(path: check.configPath))
-        let hive = try session.load(canBeEmpty: true)
+        let hive: Hive
+        do { hive = try session.load(canBeEmpty: true) } catch {
+            // Whatever the files say wrong: it goes.
+            _ = try session.takeOut([name])
+            return
+        }
         // What is known of names does: an agent less needs none that are not known.
         let names = Names.load(state).names
         var network = try HostNetwork()

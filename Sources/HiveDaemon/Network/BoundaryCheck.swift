@@ -30,7 +30,7 @@ package struct BoundaryCheck: Sendable {
         }
         if let words = Self.obstacle(name, in: agent.namespace) { return words }
         do {
-            return try show(name).obstacle(to: name)
+            return try session(patience: Self.patience).show(agent: name, isFresh: true).obstacle(to: name)
         } catch {
             return "it is not known whether the network of \(name) is applied: \(Self.words(error))"
         }

@@ -23,3 +23,19 @@ public enum ProcessStart {
         return UInt64(String(decoding: fields[19], as: UTF8.self))
     }
 }
+
+extension NetworkSpec.Namespace {
+    /// What a path stands for that is read now, and used later. One below /proc is a process's, or a thread's: that one's alone.
+    public static func named(by path: String) -> NetworkSpec.Namespace {
+        let parts = path.split(separator: "/")
+        guard path.hasPrefix("/proc/"), parts.suffix(2) == ["ns", "net"] else { return .path(path) }
+        let number: Int32? =
+            switch parts.count {
+            case 4: Int32(parts[1])
+            case 6 where parts[2] == "task": Int32(parts[3])
+            default: nil
+            }
+        guard let number, number > 0 else { return .path(path) }
+        return .process(number, started: ProcessStart.of(number))
+    }
+}

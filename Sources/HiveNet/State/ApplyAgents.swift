@@ -13,10 +13,13 @@ struct AgentWork {
     var toRaise: [String] = []
     /// Of agents' host ends, those to come included: an index is chosen, not awaited.
     var portIndexes: [String: Int32] = [:]
+    /// The namespaces that were looked at: what is at their paths by now may be another one.
+    let identities: [String: NamespaceID]
     let bridge: Int32
 
     init(_ changes: [Change], _ desired: NetworkState, _ observed: NetworkObservation, bridge: Int32) {
         self.bridge = bridge
+        identities = observed.host.namespaces
         for (name, agent) in observed.state.agents {
             if let port = agent.port { portIndexes[name] = observed.linkIndexes[port.name] }
         }
@@ -71,7 +74,7 @@ extension HostNetwork {
                 progress(agents.endIndex, job.toMake.count)
             }
             for agent in job.toConfigure {
-                guard let namespace = try open(agent, desired, switcher) else { continue }
+                guard let namespace = try open(agent, job, desired, switcher) else { continue }
                 try configureOrSayWhose(namespace, desired, hasIPv6: hasIPv6, isNew: false, switcher)
             }
         }
@@ -89,7 +92,7 @@ extension HostNetwork {
                     OpenNamespace(
                         agent: agent, descriptor: try Descriptor.currentNamespace(),
                         socket: try NetlinkSocket(family: NETLINK_ROUTE, receiveBuffer: receiveBuffer)))
-            } else if let namespace = try open(agent, desired, switcher) {
+            } else if let namespace = try open(agent, work, desired, switcher) {
                 try removeOrphan(in: namespace, desired)
                 namespaces.append(namespace)
             }
@@ -141,13 +144,14 @@ extension HostNetwork {
         }
     }
 
-    /// - Returns: nil if the namespace is gone: the observation after this one will say so.
+    /// - Returns: nil if the namespace is gone, or is not the one that was looked at: the observation after this one will say so.
     private func open(
-        _ agent: String, _ desired: NetworkState, _ switcher: borrowing NamespaceSwitch
+        _ agent: String, _ work: AgentWork, _ desired: NetworkState, _ switcher: borrowing NamespaceSwitch
     ) throws(KernelError) -> OpenNamespace? {
         guard let namespace = desired.agents[agent]?.namespace else { return nil }
         do throws(KernelError) {
             guard let descriptor = try Descriptor.namespace(path: namespace.path) else { return nil }
+            if let seen = work.identities[agent], try NamespaceID(of: descriptor) != seen { return nil }
             try switcher.enter(descriptor, "join the network namespace \(namespace.path)")
             return OpenNamespace(
                 agent: agent, descriptor: descriptor,

@@ -122,9 +122,12 @@ private struct Look {
             return
         }
         // (Asked after the namespace was opened: whoever has the number now had it then.)
-        if case .process(let id, let started?) = place, let now = ProcessStart.of(id), now != started {
-            faults[agent] = .isAnothers
-            return
+        if case .process(let id, let started?) = place {
+            let now = ProcessStart.of(id)
+            guard now == started else {
+                faults[agent] = now == nil ? .doesNotExist : .isAnothers
+                return
+            }
         }
         let identity = try NamespaceID(of: namespace)
         guard identity != host else {

@@ -27,6 +27,8 @@ public struct ControlRequest: Codable, Sendable {
     /// With `events` and `drops`: at most so many of the past.
     public var last: Int?
 
+    /// With `show`: take over first what has been written to the files, though whoever writes may not have ended.
+    public var fresh: Bool?
     /// With `verify`: the agents that send what is forbidden. Nil: all.
     public var agents: [String]?
 
@@ -74,6 +76,7 @@ public struct ControlRequest: Codable, Sendable {
         follow = try keys.decodeIfPresent(Bool.self, forKey: .follow)
         last = try keys.decodeIfPresent(Int.self, forKey: .last)
         agents = try keys.decodeIfPresent([String].self, forKey: .agents)
+        fresh = try keys.decodeIfPresent(Bool.self, forKey: .fresh)
     }
 }
 

@@ -124,9 +124,14 @@ public struct Session {
     // MARK: What there is
 
     /// From the watcher if one runs, or else from the kernel.
-    public func show(agent: String?) throws -> ShownNetwork {
+    /// - Parameter isFresh: by what the files say at this moment, also if the watcher would take them over only in a moment.
+    public func show(agent: String?, isFresh: Bool = false) throws -> ShownNetwork {
         if let watcher = try watcher() {
-            guard let shown = try ask(watcher, .show, { $0.name = agent }).shown else {
+            let answer = try ask(watcher, .show) {
+                $0.name = agent
+                $0.fresh = isFresh ? true : nil
+            }
+            guard let shown = answer.shown else {
                 throw Self.error(ServiceError.unavailable, "The watcher's answer does not say what there is.")
             }
             return shown
@@ -204,6 +209,18 @@ public struct Session {
         let lock = try lock()
         defer { withExtendedLifetime(lock) {} }
         try state.agents.remove(name, besides: try? Configuration(path: configPath))
-        return ChangeReport(try apply(try load(canBeEmpty: true)).changes).changes
+        let hive: Hive
+        do { hive = try load(canBeEmpty: true) } catch {
+            // It goes all the same, and waits for nobody to mend something.
+            note("nothing else was applied: \(Explanation(error).sentences.joined(separator: " "))")
+            return ChangeReport(try takeOut([name])).changes
+        }
+        return ChangeReport(try apply(hive).changes).changes
+    }
+
+    /// Has the kernel forget agents, whatever the files say.
+    public func takeOut(_ names: [String]) throws -> [Change] {
+        var network = try HostNetwork()
+        return try names.flatMap { try network.remove(agent: $0).changes }
     }
 }

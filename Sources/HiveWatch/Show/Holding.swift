@@ -2,7 +2,8 @@ internal import HiveNet
 internal import HiveWire
 
 extension ShownNetwork {
-    /// Whether the boundary holds, so that something may be started behind it. What cannot be known is no.
+    /// Whether the boundary holds, so that something may be started behind it: as far as `show` looks. Where nobody can say what
+    /// should be, it does not. (`verify` tells more: what could not be looked into is no alarm here.)
     ///
     /// - Parameter name: an agent, and then this was shown of it alone; nil: the whole hive.
     /// - Returns: why it does not: a sentence without a full stop; or nil.

@@ -12,7 +12,7 @@ extension Watcher {
             switch request.cmd {
             case .apply: try applyAll(connection)
             case .plan: try plan(connection)
-            case .show: try show(connection, agent: request.name)
+            case .show: try show(connection, agent: request.name, isFresh: request.fresh == true)
             case .add: try add(connection, request)
             case .rm: try remove(connection, request)
             case .events: try events(connection, request)
@@ -117,30 +117,25 @@ extension Watcher {
         do {
             let lock = try lockState()
             defer { withExtendedLifetime(lock) {} }
+            // (Whose parent it is says the configuration of before, where that of now is wrong.)
             try options.state.agents.remove(
-                name, besides: try? Configuration(path: options.configPath))
+                name, besides: (try? Configuration(path: options.configPath)) ?? hive?.configuration)
+        } catch {
+            // Its file went already, by somebody who counts on this.
+            guard hive?.isRemoved(name, from: options.state.agents) == true else { throw error }
         }
         let wanted: Hive
         do { wanted = try load() } catch {
-            try withdraw(connection, because: error)
+            let changes = try withdrawRemoved()
+            refuse(error)
+            var good = ControlAnswer(ok: true)
+            good.changes = changes.map { ChangeReport.Item($0) }
+            let words = Explanation(error, hive: hive).sentences.joined(separator: " ")
+            good.notes = ["nothing else was applied: \(words)"]
+            answer(connection, good)
             return
         }
         try apply(connection, wanted)
-    }
-
-    /// What goes, goes also where the files say something wrong: of what is in force only those agents are taken away that have no file
-    /// any more.
-    private func withdraw(_ connection: ControlConnection, because error: HiveError) throws {
-        guard let hive else { throw error }
-        let rest = try hive.withoutRemoved(from: options.state.agents)
-        let applied = try apply(rest, try rest.spec(names: names.usable(at: Hive.now)), isAsked: false)
-        refuse(error)
-        if !applied.changes.isEmpty { tellApplied(rest, applied.changes) }
-        let words = Explanation(error, hive: rest).sentences.joined(separator: " ")
-        var good = ControlAnswer(ok: true)
-        good.changes = applied.changes.map { ChangeReport.Item($0) }
-        good.notes = ["nothing else was applied: \(words)"]
-        answer(connection, good)
     }
 
     // MARK: Looking
@@ -158,7 +153,9 @@ extension Watcher {
         }
     }
 
-    private func show(_ connection: ControlConnection, agent: String?) throws {
+    /// - Parameter isFresh: what has been written to the files meanwhile is taken over first, though there may be more to come.
+    private func show(_ connection: ControlConnection, agent: String?, isFresh: Bool) throws {
+        if isFresh, reloadDue != nil { reload() }
         let observed = try keeper.observe()
         let sources = ShownNetwork.Sources(hive: hive, spec: keeper.spec, names: names, words: [])
         var shown = try ShownNetwork(

@@ -69,6 +69,12 @@ extension Watcher {
             }
             if !isComplete { refreshNames() }
         } catch {
+            if error is HiveError {
+                do { _ = try withdrawRemoved() } catch {
+                    tell(
+                        WatchEvent(.trouble, Explanation(error, hive: hive).sentences.joined(separator: " ")))
+                }
+            }
             // What files say wrong is waited for; what stood in the way, another command's lock say, may go without a word.
             if !(error is HiveError) {
                 reloadRetry.failed()
@@ -76,6 +82,18 @@ extension Watcher {
             }
             refuse(error)
         }
+    }
+
+    /// Where the files say something wrong what is in force stays, without those of its agents that have no file any more: a container that
+    /// has ended waits for nobody to mend something. Files are not written: they may be what is wrong.
+    func withdrawRemoved() throws -> [Change] {
+        guard let hive else { return [] }
+        let rest = try hive.withoutRemoved(from: options.state.agents)
+        guard rest.agents.count < hive.agents.count else { return [] }
+        let spec = try rest.spec(names: names.usable(at: Hive.now))
+        let applied = try apply(rest, spec, isAsked: false, savesLeases: false)
+        if !applied.changes.isEmpty { tellApplied(rest, applied.changes) }
+        return applied.changes
     }
 
     func refuse(_ error: any Error) {
@@ -93,7 +111,8 @@ extension Watcher {
     ///   - prepare: what else is to be written, when nothing stands in the way.
     /// - Throws: `Obstacle` and what `prepare` throws, before anything was changed; the rest afterwards.
     func apply(
-        _ hive: Hive, _ spec: NetworkSpec, isAsked: Bool = true, prepare: () throws -> Void = {}
+        _ hive: Hive, _ spec: NetworkSpec, isAsked: Bool = true, savesLeases: Bool = true,
+        prepare: () throws -> Void = {}
     ) throws -> Applied {
         let lock = try lockState()
         defer { withExtendedLifetime(lock) {} }
@@ -103,7 +122,7 @@ extension Watcher {
             let applied = try keeper.apply(
                 spec, isAsked: isAsked,
                 prepare: {
-                    if hive.leasesChanged { try hive.leases.save(options.state) }
+                    if savesLeases, hive.leasesChanged { try hive.leases.save(options.state) }
                     try prepare()
                     isPrepared = true
                 })

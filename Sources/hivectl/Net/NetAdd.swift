@@ -53,7 +53,7 @@ extension Hivectl {
         command.action = { values, console in
             let session = try Session(values, global, console)
             var place = NetworkSpec.Namespace.own
-            if let path = try values[namespace] { place = .path(path) }
+            if let path = try values[namespace] { place = .named(by: path) }
             if let process = try values[pid].map({ Int32($0) }) {
                 place = .process(process, started: ProcessStart.of(process))
             }

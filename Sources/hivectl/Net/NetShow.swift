@@ -17,8 +17,9 @@ extension Hivectl {
             a link into an agent's namespace that is not its own, or another program's rules that take \
             packets past Hive's.
 
-            --check is for programs that are about to start something behind the boundary: what cannot be \
-            known, for want of a configuration say, does not hold.
+            --check is for programs that are about to start something behind the boundary: where nobody can say \
+            what should be, for want of a configuration or of an answer, it does not hold. It looks at what 'show' \
+            shows; 'net verify' proves more.
             """
         let name = command.optionalArgument("NAME", .agent, "show this agent only")
         let json = command.flag("json", "print JSON; its schema is stable (docs/json.md)")
@@ -35,11 +36,15 @@ extension Hivectl {
         )
         command.action = { values, console in
             let agent = try values[name]
-            let shown = try Session(values, global, console).show(agent: agent)
             if try values[check] {
-                guard let words = shown.obstacle(to: agent) else { return .ok }
+                // (A watcher that does not answer is not waited for.)
+                let session = try Session(values, global, console, patience: 10)
+                guard let words = try session.show(agent: agent, isFresh: true).obstacle(to: agent) else {
+                    return .ok
+                }
                 throw Failure(.breached, "The boundary does not hold: \(words).")
             }
+            let shown = try Session(values, global, console).show(agent: agent)
             if try values[json] {
                 console.print(try shown.json())
             } else {

@@ -5,10 +5,10 @@ import HiveWatch
 
 extension Session {
     /// As the command line says.
-    init(_ values: Values, _ global: GlobalOptions, _ console: Console) throws {
+    init(_ values: Values, _ global: GlobalOptions, _ console: Console, patience: Int? = nil) throws {
         self.init(
             configPath: try values[global.config], state: StateDirectory(try values[global.state]),
-            socket: try values[global.socket], note: { console.note("hivectl: \($0)") },
+            socket: try values[global.socket], patience: patience, note: { console.note("hivectl: \($0)") },
             progress: { [progress = console.progress] done, total in
                 progress.step("\(done) of \(total) agents")
             })
