@@ -227,7 +227,7 @@ start() {
     ! is_there || return 0
     setsid hivectl net watch >>watch.log 2>&1 </dev/null &
     echo $! >watcher
-    for i in {1..200}; do [[ -S /run/hive/net.sock ]] && hivectl net plan >/dev/null 2>&1 && return; sleep 0.05; done
+    for i in {1..200}; do hivectl net show --json 2>/dev/null | grep -q '"holds" : true' && return; sleep 0.05; done
     return 1
 }
 verb=$1 code=0
@@ -338,6 +338,17 @@ undisturbed "the control: an upgrade when it is right again" noted with_systemd 
 [[ $(<watcher) != "$old" && $(runs_from) == /usr/bin/hivectl ]] || fail "The watcher is $(<watcher), $(runs_from)."
 ! grep -E 'nothing is restarted|nobody guards' noted.log || fail "It says so although it is not so."
 holds "and the new watcher runs, and nothing else is said"
+# A container that does not run just now is no reason: a watcher starts beside it, where a plan is refused.
+old=$(<watcher)
+mkdir -p /var/lib/hive/agents.d
+printf '{ "namespace": "/run/netns/absent" }\n' >/var/lib/hive/agents.d/absent.json
+must_fail 78 'absent does not exist' "a plan is refused for a namespace that is not there" hivectl --socket /run/hive/nobody.sock net plan
+undisturbed "an upgrade beside a container that does not run" noted with_systemd dpkg --install "hive-$version+2.deb"
+[[ $(<watcher) != "$old" && $(runs_from) == /usr/bin/hivectl ]] || fail "The watcher is $(<watcher), $(runs_from)."
+! grep -E 'nothing is restarted|nobody guards' noted.log || fail "It says so although it is not so."
+holds "and the new watcher runs"
+rm /var/lib/hive/agents.d/absent.json
+must "and back again" with_systemd dpkg --install "hive-$version+1.deb"
 touch broken/hive-net.service
 undisturbed "an upgrade where the new watcher does not come up" noted with_systemd dpkg --install "hive-$version+2.deb"
 rm broken/hive-net.service
