@@ -103,6 +103,25 @@ struct ShowCheckTests {
         #expect(policy?["label"] as? String == "internet", "\(policy ?? [:])")
     }
 
+    /// A watcher has looked at other programs' rules when they changed, or does so when it is asked.
+    @Test func anotherProgramsRulesBesideAWatcher() throws {
+        let lab = try Lab()
+        try lab.write(configuration: Self.configuration)
+        let watched = try Watched(lab)
+        defer { withExtendedLifetime(watched) {} }
+        try holds(lab, "alpha")
+        for isLater in [false, true] {
+            try lab.nft("add table netdev x")
+            try lab.nft("add chain netdev x i { type filter hook ingress device \"hv-alpha\" priority 0; }")
+            try lab.nft("add rule netdev x i fwd to \"lo\"")
+            if isLater { usleep(600_000) }
+            try fails(lab, "alpha", "a way round")
+            try lab.nft("delete table netdev x")
+            if isLater { usleep(600_000) }
+            try holds(lab, "alpha")
+        }
+    }
+
     /// A watcher that does not answer is not waited for.
     @Test func whoDoesNotAnswerHoldsNothing() throws {
         let lab = try Lab()

@@ -43,7 +43,10 @@ extension Keeper {
 
     /// Ways round the boundary that somebody has.
     public func auditWaysRound(_ observed: NetworkObservation) throws(KernelError) -> [Finding] {
-        try network.auditWaysRound(spec, observed)
+        // Other programs' rules were looked at when they last changed (`lookAtFirewall`). Only where that is still to come it is done now:
+        // reading them may take long, and whoever asks often is not to have it done as often.
+        let isKnown = firewall.due == nil
+        return try network.auditWaysRound(isKnown ? nil : spec, observed) + (isKnown ? firewall.alarms : [])
     }
 
     // MARK: Names for drops
